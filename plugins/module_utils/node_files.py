@@ -1,0 +1,231 @@
+# -*- coding: utf-8 -*-
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read files of a node, live or from a collected tree, without ever failing.
+
+A node that lacks something is normal: what is absent reads as None, what exists but cannot be read
+reads as None too and is remembered with its reason in C(NodeFiles.unreadable).
+"""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import errno
+import os
+import stat
+
+from ansible.module_utils.common.text.converters import to_bytes, to_native, to_text
+
+DEFAULT_LIMIT = 1024 * 1024
+MAXIMUM_LINKS = 40
+MAXIMUM_UNREADABLE = 100
+CHUNK = 256 * 1024
+
+ABSENT_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ESRCH)
+
+
+class Unreadable(Exception):
+    """A path exists but cannot be read; the text is the reason."""
+
+
+class NodeFiles(object):
+    """The files of one node below C(root), C(/) being the running node itself.
+
+    In a collected tree every symbolic link is resolved inside the tree, as the node itself would
+    resolve it: an absolute link starts again at C(root) and C(..) stops there, so that a link read
+    from a node never leads to a file of the machine that reads it.
+    """
+
+    def __init__(self, root='/'):
+        self.root = os.path.abspath(root)
+        self.live = self.root == '/'
+        self.unreadable = []
+        self._reported = set()
+
+    def below(self, path):
+        """The files seen from another root of this node (C(/proc/PID/root) of a container).
+
+        Links are resolved inside that root. What is unreadable there is reported here, with the
+        full path.
+        """
+        view = NodeFiles(self.root)
+        view.root = self._join(path)
+        view.live = False
+        view.unreadable = self.unreadable
+        view._reported = self._reported
+        view._shown_root = path.rstrip('/')
+        return view
+
+    _shown_root = ''
+
+    def report(self, path, reason):
+        """Remember that PATH of the node could not be read, once, with the reason."""
+        shown = to_text(self._shown_root + path, errors='replace')
+        if shown in self._reported or len(self.unreadable) >= MAXIMUM_UNREADABLE:
+            return
+        self._reported.add(shown)
+        self.unreadable.append({'path': shown, 'reason': to_text(reason, errors='replace')})
+
+    def _join(self, path):
+        return self.root.rstrip('/') + '/' + path.lstrip('/')
+
+    def _resolve(self, path):
+        """The path on this machine that PATH of the node stands for. Raises OSError, Unreadable."""
+        if self.live:
+            return path
+        resolved = []
+        pending = [part for part in path.split('/') if part]
+        links = 0
+        while pending:
+            part = pending.pop(0)
+            if part == '.':
+                continue
+            if part == '..':
+                if resolved:
+                    resolved.pop()
+                continue
+            candidate = self._join('/'.join(resolved + [part]))
+            if not os.path.islink(candidate):
+                resolved.append(part)
+                continue
+            links += 1
+            if links > MAXIMUM_LINKS:
+                raise Unreadable('too many symbolic links')
+            target = os.readlink(candidate)
+            if target.startswith('/'):
+                resolved = []
+            pending = [step for step in target.split('/') if step] + pending
+        return self._join('/'.join(resolved))
+
+    def open(self, path):
+        """A binary file object, or None. Only regular files are opened, never a pipe or device."""
+        try:
+            real = self._resolve(path)
+            descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise Unreadable('not a regular file')
+                return os.fdopen(descriptor, 'rb')
+            except Exception:
+                os.close(descriptor)
+                raise
+        except Unreadable as error:
+            self.report(path, to_native(error))
+        except (IOError, OSError) as error:
+            self._report_error(path, error)
+        return None
+
+    def _report_error(self, path, error):
+        if error.errno not in ABSENT_ERRORS:
+            self.report(path, error.strerror or to_native(error))
+
+    def read(self, path, limit=DEFAULT_LIMIT):
+        """At most LIMIT bytes of the file, or None if it is absent or unreadable."""
+        handle = self.open(path)
+        if handle is None:
+            return None
+        try:
+            data = handle.read(limit + 1)
+        except (IOError, OSError) as error:
+            self._report_error(path, error)
+            return None
+        finally:
+            handle.close()
+        if len(data) > limit:
+            self.report(path, 'longer than %d bytes, only the beginning was read' % limit)
+            data = data[:limit]
+        return data
+
+    def text(self, path, limit=DEFAULT_LIMIT):
+        """The file as text; bytes that are not UTF-8 become U+FFFD. None as C(read)."""
+        data = self.read(path, limit)
+        return None if data is None else to_text(data, errors='replace')
+
+    def first_line(self, path):
+        """The first line without surrounding white space, or None (also for an empty file)."""
+        text = self.text(path)
+        return (text or '').strip().split('\n')[0].strip() or None
+
+    def lines(self, path):
+        """Each line of a file of any size as bytes, a chunk at a time."""
+        handle = self.open(path)
+        if handle is None:
+            return
+        try:
+            for line in handle:
+                yield line
+        except (IOError, OSError) as error:
+            self._report_error(path, error)
+        finally:
+            handle.close()
+
+    def chunks(self, path):
+        """The bytes of a file of any size, a chunk at a time."""
+        handle = self.open(path)
+        if handle is None:
+            return
+        try:
+            while True:
+                data = handle.read(CHUNK)
+                if not data:
+                    return
+                yield data
+        except (IOError, OSError) as error:
+            self._report_error(path, error)
+        finally:
+            handle.close()
+
+    def names(self, path):
+        """The sorted names in a directory, [] if it is absent, None if it is unreadable."""
+        try:
+            found = os.listdir(self._resolve(path))
+        except Unreadable as error:
+            self.report(path, to_native(error))
+            return None
+        except (IOError, OSError) as error:
+            if error.errno in ABSENT_ERRORS:
+                return []
+            self._report_error(path, error)
+            return None
+        return sorted(to_native(name, errors='surrogate_or_replace') for name in found)
+
+    def kind(self, path):
+        """'file', 'directory', 'other', or None for what is absent or cannot be looked at."""
+        try:
+            mode = os.stat(self._resolve(path)).st_mode
+        except (IOError, OSError, Unreadable):
+            return None
+        if stat.S_ISREG(mode):
+            return 'file'
+        return 'directory' if stat.S_ISDIR(mode) else 'other'
+
+    def link(self, path):
+        """The text of a symbolic link, not followed, or None."""
+        directory, name = os.path.split(path)
+        try:
+            return to_native(os.readlink(self._resolve(directory).rstrip('/') + '/' + name), errors='surrogate_or_replace')
+        except (IOError, OSError, Unreadable):
+            return None
+
+    def modified(self, path):
+        """Time of the last change in seconds since the epoch, or None."""
+        try:
+            return os.stat(self._resolve(path)).st_mtime
+        except (IOError, OSError, Unreadable):
+            return None
+
+    def executable(self, path):
+        """Whether PATH is a regular file with an execute bit."""
+        try:
+            mode = os.stat(self._resolve(path)).st_mode
+        except (IOError, OSError, Unreadable):
+            return False
+        return stat.S_ISREG(mode) and bool(mode & 0o111)
+
+
+def as_bytes(text):
+    """TEXT as UTF-8 bytes."""
+    return to_bytes(text, errors='surrogate_or_replace')
