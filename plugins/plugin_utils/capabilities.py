@@ -1,0 +1,227 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a kernel can do, and on which evidence.
+
+The evidence is asked in a fixed order, the first answer counts: the operator's word, a probe, a kernel.org version from
+which every kernel has the fix, a sysctl or symbol that only fixed kernels have, the real kernel.org version, the vendor's
+line in kernels.yml, the package changelog (which can only say yes), the day of the build (which can only say no).
+A "no" that is merely inferred gives way to a changelog that names the fix; a "yes" that is merely inferred is reported
+as unknown, with the leaning, because nothing may be written on it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+
+from packaging.version import Version
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, mapping
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import CAPABILITIES, expression, load, source_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import build_date, leading_version, version
+
+UNKNOWN = "unknown"
+
+
+def _answer(state: str, evidence: str, entry: dict, **more) -> dict:
+    return {"state": state, "evidence": evidence, "confidence": entry["confidence"], "source": source_text(load("kernels"), entry["source"]), **more}
+
+
+def _field(facts: NodeFacts, name: str) -> str:
+    return {"release": facts.kernel_release, "version": facts.uname_version, "version_signature": facts.version_signature}[name] or ""
+
+
+def _matches(row: dict, facts: NodeFacts) -> bool:
+    return all(expression(pattern).search(_field(facts, name)) for name, pattern in row["match"].items())
+
+
+def find_row(facts: NodeFacts, rows: list[dict]) -> dict | None:
+    """The first row of ROWS that describes the node's kernel."""
+    return next((row for row in rows if _matches(row, facts)), None)
+
+
+def _line_number(row: dict, facts: NodeFacts) -> Version | None:
+    """The number that this line counts its builds with: the groups of match.release, joined by dots."""
+    pattern = row["match"].get("release")
+    found = expression(pattern).search(_field(facts, "release")) if pattern else None
+    return version(".".join(group for group in found.groups() if group)) if found and found.groups() else None
+
+
+def _in_range(entry: dict, count: Version | None, built: datetime.date | None) -> bool:
+    if "built_from" in entry and (built is None or built < datetime.date.fromisoformat(entry["built_from"])):
+        return False
+    if "from" not in entry and "to" not in entry:
+        return True
+    if count is None:
+        return False
+    return ("from" not in entry or count >= Version(entry["from"])) and ("to" not in entry or count <= Version(entry["to"]))
+
+
+def _from_row(capability: str, row: dict, facts: NodeFacts, evidence: str) -> dict | None:
+    count, built = _line_number(row, facts), build_date(facts.uname_version)
+    for entry in row.get("ranges", {}).get(capability, ()):
+        if _in_range(entry, count, built):
+            return _answer(entry["state"], evidence, entry, row=row["key"]) if entry["state"] != UNKNOWN else None
+    return None
+
+
+@functools.lru_cache(maxsize=64)
+def _upstream(capability: str) -> dict:
+    return load("kernels")["upstream"][capability]
+
+
+def _mainline(capability: str, base: Version | None) -> dict | None:
+    """Every kernel from this version on has it, whoever built it."""
+    entry = _upstream(capability)["mainline"]
+    return _answer("yes", "version", entry) if base is not None and base >= Version(entry["from"]) else None
+
+
+def _stable(capability: str, base: Version, meaning: str, row: dict) -> dict | None:
+    """What kernel.org's own BASE has. A line that is only based on it (at_least) can have more, never less."""
+    upstream = _upstream(capability)
+    branch = f"{base.major}.{base.minor}"
+    entry = next((item for item in upstream["stable"] if item["branch"] == branch), None)
+    if entry and "from" in entry and base >= Version(entry["from"]):
+        return _answer("yes", "version", entry, row=row["key"])
+    if meaning != "exact" or base.is_prerelease:
+        return None
+    return _answer("no", "version", entry, row=row["key"]) if entry else _answer(upstream["others"]["state"], "version", upstream["others"], row=row["key"])
+
+
+def _base(row: dict, facts: NodeFacts) -> tuple[Version | None, str]:
+    """The real kernel.org version of a kernel and how much it says, as its row reads it."""
+    reading = row.get("base")
+    found = expression(reading["pattern"]).search(_field(facts, reading["read"])) if reading else None
+    return (leading_version(found.group(1)) if found else None), (reading or {}).get("meaning", "at_least")
+
+
+def _from_version(capability: str, row: dict | None, facts: NodeFacts) -> dict | None:
+    if row is None:
+        return None
+    base, meaning = _base(row, facts)
+    return None if base is None else _mainline(capability, base) or _stable(capability, base, meaning, row)
+
+
+def _from_sysctl(capability: str, facts: NodeFacts) -> dict | None:
+    """TencentOS has the fix in a form of its own, with a switch that is there on fixed kernels only."""
+    if capability != "reuse_without_drop" or facts.old_conntrack_switch is None:
+        return None
+    entry = {"confidence": "proven", "source": "tencent_pr_17"}
+    return _answer("yes" if facts.old_conntrack_switch else "no", "sysctl", entry)
+
+
+def _from_symbols(capability: str, facts: NodeFacts) -> dict | None:
+    for entry in load("kernels")["symbols"]:
+        if entry["symbol"] in facts.symbols and capability in entry["shows"]:
+            return _answer(entry["shows"][capability], "symbol", entry, symbol=entry["symbol"])
+    return None
+
+
+def _from_changelog(capability: str, facts: NodeFacts) -> dict | None:
+    line = mapping(facts.changelog.get("found")).get(capability)
+    if not isinstance(line, str) or not line:
+        return None
+    package = facts.changelog.get("package")
+    where = f"changelog of {package}" if isinstance(package, str) and package else "package changelog"
+    return {"state": "yes", "evidence": "changelog", "confidence": "proven", "source": f"{where}: {line}"[:300]}
+
+
+def _from_build_date(capability: str, row: dict | None, facts: NodeFacts) -> dict | None:
+    entry = (row if row and "build_dates" in row else load("kernels"))["build_dates"].get(capability)
+    built = build_date(facts.uname_version)
+    if entry is None or built is None or built >= datetime.date.fromisoformat(entry["before"]):
+        return None
+    return _answer("no", "build_date", entry, built=built.isoformat())
+
+
+def _from_probe(capability: str, facts: NodeFacts) -> dict | None:
+    result = facts.probe.get(capability)
+    state = mapping(result).get("state", result)
+    return {"state": state, "evidence": "probe", "confidence": "proven", "source": "measured on this kernel"} if state in ("yes", "no") else None
+
+
+FIRST_WITH_SYSCTL = Version("4.1")
+
+
+def has_sysctl(facts: NodeFacts) -> bool | None:
+    """Whether the kernel has conn_reuse_mode at all (in a loaded ip_vs), by what was read there or else by its name."""
+    if facts.value_absent or facts.value is not None:
+        return not facts.value_absent
+    kernel = facts.kernel_version
+    if kernel is None or kernel >= FIRST_WITH_SYSCTL:
+        return None if kernel is None else True
+    row = find_row(facts, load("kernels")["rows"])
+    if row is None:
+        return None
+    count = _line_number(row, facts)
+    if "sysctl_from" in row and count is not None:
+        return count >= Version(row["sysctl_from"])
+    return False if _base(row, facts)[1] == "exact" else None
+
+
+def kernel_letter(facts: NodeFacts, capabilities: dict) -> str | None:
+    """The kernel as kube-proxy's behaviour divides them: A below 4.1 without the sysctl, B below 4.1 with it,
+    C 4.1 to 5.8 without the fix, D 4.1 to 5.8 with it, E 5.9 and newer; None if that is not known."""
+    kernel = facts.kernel_version
+    if kernel is None:
+        return None
+    if kernel < FIRST_WITH_SYSCTL:
+        return {True: "B", False: "A", None: None}[has_sysctl(facts)]
+    if kernel >= Version("5.9rc1"):
+        return "E"
+    return {"yes": "D", "no": "C"}.get(capabilities["reuse_without_drop"]["state"])
+
+
+def _from_operator(capability: str, facts: NodeFacts, policy: Policy) -> dict | None:
+    if capability in policy.capabilities:
+        return {"state": policy.capabilities[capability], "evidence": "operator", "confidence": "operator", "source": "the owner's word"}
+    row = find_row(facts, policy.known_kernels)
+    if row is None:
+        return None
+    answer = _from_row(capability, row, facts, "operator") or _from_version(capability, row, facts) or _from_build_date(capability, row if "build_dates" in row else {"build_dates": {}}, facts)
+    return {**answer, "evidence": "operator"} if answer else None
+
+
+def _is_weak(answer: dict) -> bool:
+    return answer["confidence"] == "inferred"
+
+
+def _judge(capability: str, facts: NodeFacts, policy: Policy) -> dict:
+    row = find_row(facts, load("kernels")["rows"])
+    answers = (
+        _from_operator(capability, facts, policy),
+        _from_probe(capability, facts),
+        _mainline(capability, facts.kernel_version),
+        _from_sysctl(capability, facts),
+        _from_symbols(capability, facts),
+        _from_version(capability, row, facts),
+        _from_row(capability, row, facts, "vendor_table") if row else None,
+        _from_changelog(capability, facts),
+        _from_build_date(capability, row, facts),
+    )
+    given = [answer for answer in answers if answer]
+    if not given:
+        return {"state": UNKNOWN, **({"row": row["key"]} if row else {})}
+    chosen = given[0]
+    if _is_weak(chosen):
+        chosen = next((answer for answer in given if not _is_weak(answer)), chosen)
+    if chosen["state"] == "yes" and _is_weak(chosen) and chosen["evidence"] != "operator" and not policy.accept_inferred:
+        return {**chosen, "state": UNKNOWN, "leaning": "yes"}
+    return chosen
+
+
+def judge_kernel(facts: NodeFacts, policy: Policy) -> dict[str, dict]:
+    """Each capability of the node's kernel: {state: yes|no|unknown, evidence, confidence, source, ...}."""
+    judged = {capability: _judge(capability, facts, policy) for capability in CAPABILITIES}
+    flush, reuse = judged["flushes_deleted"], judged["reuse_without_drop"]
+    # The flush was written on top of the fix and does not build without it.
+    if flush["state"] == "yes" and reuse["state"] == UNKNOWN:
+        judged["reuse_without_drop"] = dict(flush)
+    if reuse["state"] == "no" and flush["state"] == UNKNOWN:
+        judged["flushes_deleted"] = {**{key: reuse[key] for key in ("evidence", "confidence", "source")}, "state": "no"}
+    return judged
+
+

@@ -1,0 +1,211 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The facts of one node as typed values, whatever was handed in.
+
+Facts come from a live node, from a file that somebody recorded, or from a template. Everything that decides reads them
+through this file, so that a missing key, a wrong type or an absurd value becomes "not known" and never an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from packaging.version import Version
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version
+
+SCHEMA = 1
+MODES = ("ipvs", "iptables", "nftables", "userspace")
+
+
+class FactsError(ValueError):
+    """What was handed in are not the facts of a node. The text says why."""
+
+
+def mapping(value) -> dict:
+    """VALUE if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value) -> list:
+    """VALUE if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text(value) -> str | None:
+    """VALUE if it is a text with something in it, else None."""
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def number(value) -> int | None:
+    """VALUE as an integer if it is one (also one written as text, and a whole float), else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str):
+        try:
+            value = int(value.strip()) if len(value) < 25 else None
+        except ValueError:
+            return None
+    return value if isinstance(value, int) and abs(value) < 2**63 else None
+
+
+def boolean(value) -> bool | None:
+    """VALUE if it is a boolean, else None."""
+    return value if isinstance(value, bool) else None
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Something on the node that sets the value; see docs/facts.md."""
+
+    kind: str
+    path: str
+    value: int | None
+    moments: tuple[str, ...]
+    wins: tuple[str, ...]
+    period_seconds: int | None
+
+    @property
+    def name(self) -> str:
+        """What a report calls it: its file, else its kind."""
+        return self.path or self.kind
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Something on the node that writes the value again after kube-proxy has started."""
+
+    path: str
+    value: int | None
+    waits: bool
+    period_seconds: int | None
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What is known of one node. None and empty mean not known."""
+
+    kernel_release: str | None = None
+    kernel_version: Version | None = None
+    uname_version: str | None = None
+    version_signature: str | None = None
+    os_name: str | None = None
+    ip_vs: str | None = None
+    symbols: tuple[str, ...] = ()
+    changelog: dict = field(default_factory=dict)
+    probe: dict = field(default_factory=dict)
+    live_patches: tuple[str, ...] = ()
+    sysctl_state: str | None = None
+    value: int | None = None
+    value_absent: bool = False
+    conntrack: int | None = None
+    expire_nodest_conn: int | None = None
+    old_conntrack_switch: int | None = None
+    writers: tuple[Writer, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    running: bool | None = None
+    form: str | None = None
+    mode: str | None = None
+    mode_source: str | None = None
+    mode_configured: str | None = None
+    mode_effective: str | None = None
+    kube_proxy: str | None = None
+    kube_proxy_version: Version | None = None
+    raw: dict = field(default_factory=dict)
+
+    def part(self, name: str) -> dict:
+        """One mapping of the facts as it was handed in: table, kube_proxy, pressure, ..."""
+        return mapping(self.raw.get(name))
+
+
+def _words(value) -> tuple[str, ...]:
+    return tuple(item for item in sequence(value) if isinstance(item, str))
+
+
+def _writer(entry) -> Writer:
+    entry = mapping(entry)
+    return Writer(
+        kind=text(entry.get("kind")) or "unknown",
+        path=text(entry.get("path")) or "",
+        value=number(entry.get("value")),
+        moments=_words(entry.get("moments")),
+        wins=_words(entry.get("wins")),
+        period_seconds=number(entry.get("period_seconds")),
+    )
+
+
+def _guard(entry) -> Guard:
+    entry = mapping(entry)
+    return Guard(
+        path=text(entry.get("path")) or text(entry.get("unit")) or "a guard",
+        value=number(entry.get("value")),
+        waits=entry.get("waits") is True,
+        period_seconds=number(entry.get("period_seconds")),
+    )
+
+
+def unwrap(facts) -> dict:
+    """The mapping of docs/facts.md out of FACTS, which may also be a whole module result or ansible_facts."""
+    facts = plain(facts)
+    for key in ("ansible_facts", "ipvs"):
+        inner = mapping(facts).get(key)
+        if isinstance(inner, dict):
+            facts = inner
+    return mapping(facts)
+
+
+def check(facts) -> dict:
+    """The facts, or FactsError if this cannot be what ipvs_facts returned (for files that somebody recorded)."""
+    if not isinstance(facts, dict):
+        raise FactsError(f"not the facts of a node but a {type(facts).__name__}")
+    inner = unwrap(facts)
+    if "schema" not in inner or not any(part in inner for part in ("kernel", "sysctl", "kube_proxy")):
+        raise FactsError("not the facts of a node: neither schema nor kernel, sysctl or kube_proxy in it")
+    if inner["schema"] != SCHEMA:
+        raise FactsError(f"facts of version {str(inner['schema'])[:20]!r}, this collection reads version {SCHEMA}")
+    return inner
+
+
+def read(facts) -> NodeFacts:
+    """FACTS as NodeFacts. Never raises."""
+    raw = unwrap(facts)
+    kernel, sysctl, proxy = mapping(raw.get("kernel")), mapping(raw.get("sysctl")), mapping(raw.get("kube_proxy"))
+    release = text(kernel.get("release"))
+    mode = proxy.get("mode")
+    kube_proxy = text(proxy.get("version"))
+    absent = _words(sysctl.get("absent"))
+    form = text(proxy.get("form"))
+    return NodeFacts(
+        kernel_release=release,
+        kernel_version=leading_version(release),
+        uname_version=text(kernel.get("version")),
+        version_signature=text(kernel.get("version_signature")),
+        os_name=text(mapping(kernel.get("os_release")).get("name")) or text(mapping(kernel.get("os_release")).get("id")),
+        ip_vs=kernel.get("ip_vs") if kernel.get("ip_vs") in ("loaded", "builtin", "absent") else None,
+        symbols=_words(kernel.get("symbols")),
+        changelog=mapping(kernel.get("changelog")),
+        probe=mapping(kernel.get("probe")),
+        live_patches=tuple(name for name in (text(mapping(entry).get("name")) for entry in sequence(kernel.get("live_patches"))) if name),
+        sysctl_state=text(sysctl.get("state")),
+        value=number(sysctl.get("conn_reuse_mode")),
+        value_absent=sysctl.get("state") == "present" and "conn_reuse_mode" in absent,
+        conntrack=number(sysctl.get("conntrack")),
+        expire_nodest_conn=number(sysctl.get("expire_nodest_conn")),
+        old_conntrack_switch=number(sysctl.get("conn_reuse_old_conntrack")),
+        writers=tuple(_writer(entry) for entry in sequence(raw.get("writers"))),
+        guards=tuple(_guard(entry) for entry in sequence(mapping(raw.get("hold")).get("guards"))),
+        running=boolean(proxy.get("running")),
+        form=form,
+        mode=mode if mode in MODES else None,
+        mode_source=text(proxy.get("mode_source")),
+        mode_configured=text(proxy.get("mode_configured")),
+        mode_effective=text(proxy.get("mode_effective")),
+        kube_proxy=kube_proxy,
+        kube_proxy_version=leading_version(kube_proxy),
+        raw=raw,
+    )

@@ -1,0 +1,150 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an upgrade of kube-proxy, of the kernel, or of both makes of a node: at once, and after the reboot that may come later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from packaging.version import Version
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_versions, moments
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.capabilities import judge_kernel, kernel_letter
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, read, text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.findings import find
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load, source_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plan import make_plan
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import in_ipvs_mode, moment_entries, worst
+
+
+class TargetError(ValueError):
+    """A planned version that cannot be read. The text names it."""
+
+
+def check_target(name: str, value) -> str | None:
+    """VALUE as a version to forecast, None if there is none. Raises TargetError."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or leading_version(value) is None:
+        raise TargetError(f"{name}: {str(value)[:60]!r} does not begin with a version number")
+    return value.strip()
+
+
+def with_kube_proxy(node: NodeFacts, target: str | None) -> NodeFacts:
+    """The node with another kube-proxy."""
+    return replace(node, kube_proxy=target.lstrip("v"), kube_proxy_version=leading_version(target)) if target else node
+
+
+def with_kernel(node: NodeFacts, target: str | None) -> NodeFacts:
+    """The node after it has booted kernel TARGET (uname -r): nothing read from the old kernel says anything about it."""
+    if not target:
+        return node
+    return replace(
+        node,
+        kernel_release=target,
+        kernel_version=leading_version(target),
+        uname_version=None,
+        version_signature=None,
+        symbols=(),
+        changelog={},
+        probe={},
+        live_patches=(),
+        value=None,
+        value_absent=False,
+        old_conntrack_switch=None,
+    )
+
+
+def _class_of(node: NodeFacts) -> str | None:
+    return kube_proxy_versions.upstream_class(node.kube_proxy)
+
+
+def _version_holds(row: dict, before: NodeFacts, after: NodeFacts) -> bool:
+    old, new = before.kube_proxy_version, after.kube_proxy_version
+    if "version_from_below" in row and (old is None or old >= Version(row["version_from_below"])):
+        return False
+    if "version_to_from" in row and (new is None or new < Version(row["version_to_from"])):
+        return False
+    return "version_to_below" not in row or (new is not None and new < Version(row["version_to_below"]))
+
+
+def _holds(row: dict, before: NodeFacts, after: NodeFacts, letters: tuple[str | None, str | None]) -> bool:
+    tests = {
+        "kube_proxy_from": _class_of(before),
+        "kube_proxy_to": _class_of(after),
+        "kernel_from": letters[0],
+        "kernel_to": letters[1],
+        "form": before.form,
+    }
+    if any(key in row and value not in row[key] for key, value in tests.items()):
+        return False
+    if "value_now" in row and before.value != row["value_now"]:
+        return False
+    if row.get("new_kernel") and before.kernel_release == after.kernel_release:
+        return False
+    if row.get("new_kube_proxy") and before.kube_proxy == after.kube_proxy:
+        return False
+    return _version_holds(row, before, after)
+
+
+def transitions(before: NodeFacts, after: NodeFacts, letters: tuple[str | None, str | None]) -> list[dict]:
+    """The sentences that explain this change: [{key, text, source}]."""
+    document = load("kube_proxy")
+    return [
+        {"key": row["key"], "text": row["text"], "source": source_text(document, row["source"])}
+        for row in document["transitions"]
+        if _holds(row, before, after, letters)
+    ]
+
+
+def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
+    """The verdict of a node after a planned change.
+
+    kube_proxy: the planned version; kernel: the planned `uname -r`; None keeps what there is. As judge(), and:
+    moments.upgrade is the moment after the new kube-proxy has started on the running kernel; kube_proxy_restart and
+    kubelet_restart come after it, reboot boots the planned kernel. capabilities are those of the planned kernel,
+    capabilities_now those of the running one. target, transitions [{key, text, source}], modes {ipvs, iptables, nftables}.
+    Raises TargetError for a target that is no version.
+    """
+    before, word = facts if isinstance(facts, NodeFacts) else read(facts), read_policy(policy)
+    new_proxy, new_kernel = check_target("kube_proxy", kube_proxy), check_target("kernel", kernel)
+    upgraded = with_kube_proxy(before, new_proxy)
+    rebooted = with_kernel(upgraded, new_kernel)
+    can_now, can_then = judge_kernel(before, word), judge_kernel(rebooted, word)
+    applies = in_ipvs_mode(before)
+    at_once = moments.after_kube_proxy_restart(upgraded) if new_proxy else moments.current(before)
+    on_this_kernel = {
+        moments.NOW: moments.current(before),
+        moments.UPGRADE: at_once,
+        moments.KUBE_PROXY_RESTART: moments.after_kube_proxy_restart(upgraded, at_once),
+        moments.KUBELET_RESTART: moments.after_kubelet_restart(upgraded, at_once),
+    }
+    entries = moment_entries(before, on_this_kernel, can_now)
+    entries.update(moment_entries(rebooted, {moments.REBOOT: moments.after_reboot(rebooted)}, can_then))
+    after = {moment: entry for moment, entry in entries.items() if moment != moments.NOW}
+    letters = (kernel_letter(before, can_now), kernel_letter(rebooted, can_then))
+    return {
+        "verdict": worst(entry["verdict"] for entry in after.values()),
+        "target": {"kube_proxy": new_proxy, "kernel": new_kernel},
+        "capabilities": can_then,
+        "capabilities_now": can_now,
+        "moments": entries,
+        "findings": find(rebooted, applies, entries),
+        "plan": make_plan(rebooted, applies, can_then, after, word),
+        "transitions": transitions(before, rebooted, letters) if applies is not False else [],
+        "modes": {
+            "ipvs": kube_proxy_versions.at_start(rebooted.kube_proxy, rebooted.kernel_version, moments.after_reboot(rebooted).absent).action != kube_proxy_versions.FAIL,
+            "iptables": True,
+            "nftables": kube_proxy_versions.nftables_possible(rebooted.kube_proxy, rebooted.kernel_version),
+        },
+    }
+
+
+def target_text(target: dict) -> str:
+    """The planned change in words: 'kube-proxy 1.22.0, kernel 5.10.0'."""
+    parts = [f"kube-proxy {target['kube_proxy']}" if text(target.get("kube_proxy")) else "", f"kernel {target['kernel']}" if text(target.get("kernel")) else ""]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,133 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a version of kube-proxy writes when it starts in IPVS mode on a kernel of a given name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import expression, load, source_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version, vendor_suffix, version
+
+LEAVE, WRITE, FAIL, UNKNOWN = "leave", "write", "fail", "unknown"
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """action: leave, write (VALUE), fail (kube-proxy exits) or unknown; group: its class in kube_proxy.yml."""
+
+    action: str
+    value: int | None = None
+    group: str | None = None
+    confidence: str = "unknown"
+    source: str | None = None
+
+
+def latest(entries: list[dict], at: Version | None) -> dict | None:
+    """The last of ENTRIES, ordered by `from`, that has begun by version AT."""
+    begun = [entry for entry in entries if at is not None and Version(entry["from"]) <= at]
+    return begun[-1] if begun else None
+
+
+def vendor_build(text: str | None) -> dict | None:
+    """The row of a vendor's build that is known to differ from upstream, or None."""
+    plain_text = (text or "").lstrip("v")
+    for row in load("kube_proxy")["vendor_builds"]:
+        found = expression(row["match"]).search(plain_text)
+        if found and version(".".join(found.groups())) >= Version(row["from"]):
+            return row
+    return None
+
+
+def upstream_class(text: str | None) -> str | None:
+    """K0 to K4 of an upstream version (vendor suffixes left out), or None if it is not known."""
+    entry = latest(load("kube_proxy")["versions"], leading_version(text))
+    return entry["class"] if entry else None
+
+
+def is_vendor_build(text: str | None) -> bool:
+    """Whether the version carries a vendor's suffix, so that its class is a prediction."""
+    return bool(vendor_suffix(text))
+
+
+def _holds(entry: dict, kernel: Version | None, sysctl_absent: bool | None) -> bool | None:
+    """Whether the conditions of a `writes` entry hold; None if that cannot be told."""
+    if entry.get("sysctl_absent") and not sysctl_absent:
+        return None if sysctl_absent is None else False
+    bounds = [(key, Version(entry[key])) for key in ("kernel_below", "kernel_from") if key in entry]
+    if bounds and kernel is None:
+        return None
+    # kube-proxy compares the leading number only: 5.9.0-rc1 counts as 5.9.
+    return all(Version(kernel.base_version) < bound if key == "kernel_below" else Version(kernel.base_version) >= bound for key, bound in bounds)
+
+
+def at_start(text: str | None, kernel: Version | None, sysctl_absent: bool | None = False) -> Behaviour:
+    """What kube-proxy TEXT does to the value when it starts in IPVS mode on KERNEL (the leading number of uname -r)."""
+    document = load("kube_proxy")
+    row = vendor_build(text)
+    group = row["class"] if row else upstream_class(text)
+    if group is None:
+        return Behaviour(UNKNOWN)
+    entry = document["classes"][group]
+    confidence = "inferred" if is_vendor_build(text) and not row else entry["confidence"]
+    source = source_text(document, entry["source"])
+    for rule in entry["writes"]:
+        holds = _holds(rule, kernel, sysctl_absent)
+        if holds is None and not rule.get("sysctl_absent"):
+            return Behaviour(UNKNOWN, None, group, confidence, source)
+        if holds:
+            return Behaviour(rule["action"], rule.get("value"), group, confidence, source)
+    return Behaviour(UNKNOWN, None, group, confidence, source)
+
+
+def writes_expire_nodest_conn(text: str | None) -> str:
+    """Whether this version sets expire_nodest_conn=1 at its start: yes, no or unknown."""
+    entry = latest(load("kube_proxy")["expire_nodest_conn"], leading_version(text))
+    return entry["written"] if entry else UNKNOWN
+
+
+def restarts_with_kubelet(form: str | None, text: str | None) -> bool:
+    """Whether a restart of the kubelet starts kube-proxy of this form anew. A version that is not known counts as one that does."""
+    entries = load("kube_proxy")["restarts_with_kubelet"].get(form or "", [])
+    entry = latest(entries, leading_version(text) or (Version("999") if entries else None))
+    return bool(entry and entry["restarts"])
+
+
+def can_fall_back(text: str | None) -> bool:
+    """Whether this version goes on in iptables mode where it cannot use IPVS (also if the version is not known)."""
+    at = leading_version(text)
+    return at is None or at < Version(load("kube_proxy")["modes"]["no_fallback_from"])
+
+
+def _concerns(row: dict, at: Version, kernel: Version | None) -> bool:
+    if not Version(row["from"]) <= at < Version(row["below"]):
+        return False
+    if kernel is None:
+        return "kernel_from" not in row and "kernel_below" not in row
+    return ("kernel_from" not in row or kernel >= Version(row["kernel_from"])) and ("kernel_below" not in row or kernel < Version(row["kernel_below"]))
+
+
+def bugs(text: str | None, kernel: Version | None) -> list[dict]:
+    """The rows of known bugs of this version on this kernel."""
+    at = leading_version(text)
+    return [row for row in load("kube_proxy")["bugs"] if at is not None and _concerns(row, at, kernel)]
+
+
+def removal_notes(text: str | None) -> list[str]:
+    """What has come true by this version of the plan to remove IPVS mode, latest last."""
+    at = leading_version(text)
+    return [entry["text"] for entry in load("kube_proxy")["removal"] if at is not None and Version(entry["from"]) <= at]
+
+
+def nftables_possible(text: str | None, kernel: Version | None) -> bool | None:
+    """Whether nftables mode is at least beta in this version and the kernel is new enough; None if not known."""
+    row = load("kube_proxy")["modes"]["nftables"]
+    at = leading_version(text)
+    stage = latest(row["stages"], at)
+    if at is None or kernel is None:
+        return None
+    return kernel >= Version(row["kernel_from"]) and stage is not None and stage["stage"] != "alpha"

@@ -1,0 +1,131 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The value at each moment: now, and what the next start of kube-proxy, start of the kubelet and reboot make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_versions
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.capabilities import has_sysctl
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, Writer
+
+NOW, KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, UPGRADE = "now", "kube_proxy_restart", "kubelet_restart", "reboot", "upgrade"
+MOMENTS = (NOW, KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT)
+# What a kernel starts with, in every network namespace (Linux commit d752c3645717).
+KERNEL_DEFAULT = 1
+KUBE_PROXY = "kube-proxy"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The values that decide a verdict, at one moment. None: not known. writer: who set conn_reuse_mode last."""
+
+    value: int | None
+    conntrack: int | None
+    expire_nodest_conn: int | None
+    writer: str | None = None
+    absent: bool = False
+    kube_proxy_fails: bool = False
+    confidence: str | None = None
+
+
+def current(facts: NodeFacts) -> Setting:
+    """What the node has now."""
+    return Setting(facts.value, facts.conntrack, facts.expire_nodest_conn, absent=facts.value_absent)
+
+
+def _booted(facts: NodeFacts) -> Setting:
+    """What the kernel itself starts with when ip_vs is loaded anew."""
+    present = has_sysctl(facts)
+    return Setting(KERNEL_DEFAULT if present else None, 0, 0, absent=present is False)
+
+
+def kube_proxy_started(setting: Setting, facts: NodeFacts) -> Setting:
+    """What a start of kube-proxy in IPVS mode makes of SETTING."""
+    behaviour = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, setting.absent)
+    if behaviour.action == kube_proxy_versions.FAIL:
+        return replace(setting, kube_proxy_fails=True, writer=KUBE_PROXY, confidence=behaviour.confidence)
+    expire = {"yes": 1, "no": setting.expire_nodest_conn}.get(kube_proxy_versions.writes_expire_nodest_conn(facts.kube_proxy))
+    if expire is None and setting.expire_nodest_conn == 1:
+        expire = 1
+    started = replace(setting, conntrack=1, expire_nodest_conn=expire)
+    if setting.absent or behaviour.action == kube_proxy_versions.LEAVE:
+        return started
+    if behaviour.action == kube_proxy_versions.UNKNOWN:
+        # Whatever it is, kube-proxy never writes anything but 0: a 0 stays a 0.
+        return started if setting.value == 0 else replace(started, value=None, writer=KUBE_PROXY)
+    if setting.value == behaviour.value:
+        return replace(started, writer=KUBE_PROXY, confidence=behaviour.confidence)
+    return replace(started, value=behaviour.value, writer=KUBE_PROXY, confidence=behaviour.confidence)
+
+
+def _last_word(writers: tuple[Writer, ...], moment: str) -> Writer | None:
+    """The writer on the node's disk that has the last word at MOMENT, those that repeat themselves left out."""
+    firing = [writer for writer in writers if moment in writer.moments and not writer.period_seconds]
+    winning = [writer for writer in firing if moment in writer.wins]
+    return (winning or firing or [None])[-1]
+
+
+def _written(setting: Setting, writer: Writer | None) -> Setting:
+    if writer is None or setting.absent:
+        return setting
+    return replace(setting, value=writer.value, writer=writer.name, confidence=None)
+
+
+def _guarded(setting: Setting, facts: NodeFacts) -> Setting:
+    """What the guards of kube-proxy's own start make of the value: one that does not wait loses against kube-proxy."""
+    for guard in facts.guards:
+        if guard.period_seconds or setting.absent:
+            continue
+        if guard.waits or setting.writer != KUBE_PROXY:
+            setting = replace(setting, value=guard.value, writer=guard.path, confidence="inferred")
+    return setting
+
+
+def _repeated(setting: Setting, facts: NodeFacts) -> Setting:
+    """Whatever writes again and again has the last word at every moment."""
+    for repeating in (*facts.writers, *facts.guards):
+        if repeating.period_seconds and not setting.absent:
+            name = repeating.path or getattr(repeating, "kind", "")
+            setting = replace(setting, value=repeating.value, writer=name, confidence="inferred")
+    return setting
+
+
+def _disk_writers(facts: NodeFacts) -> tuple[Writer, ...]:
+    """The writers that are not also listed as a guard of kube-proxy's start."""
+    guards = {guard.path for guard in facts.guards}
+    return tuple(writer for writer in facts.writers if writer.path not in guards)
+
+
+def after_kube_proxy_restart(facts: NodeFacts, setting: Setting | None = None) -> Setting:
+    """The setting after kube-proxy was started anew on the running kernel."""
+    started = kube_proxy_started(setting or current(facts), facts)
+    started = _written(started, _last_word(_disk_writers(facts), KUBE_PROXY_RESTART)) if started.writer != KUBE_PROXY else started
+    return _repeated(_guarded(started, facts), facts)
+
+
+def after_kubelet_restart(facts: NodeFacts, setting: Setting | None = None) -> Setting:
+    """The setting after the kubelet was started anew; where kube-proxy lives in the same process, that starts too."""
+    setting = _written(setting or current(facts), _last_word(_disk_writers(facts), KUBELET_RESTART))
+    if kube_proxy_versions.restarts_with_kubelet(facts.form, facts.kube_proxy):
+        return after_kube_proxy_restart(facts, setting)
+    return _repeated(setting, facts)
+
+
+def after_reboot(facts: NodeFacts) -> Setting:
+    """The setting after a reboot, once kube-proxy runs: the kernel's default, then the files, then kube-proxy, then its guards."""
+    setting = _written(_booted(facts), _last_word(_disk_writers(facts), REBOOT))
+    return _repeated(_guarded(kube_proxy_started(setting, facts), facts), facts)
+
+
+def settings(facts: NodeFacts) -> dict[str, Setting]:
+    """The setting at each moment, for a node in IPVS mode."""
+    return {
+        NOW: current(facts),
+        KUBE_PROXY_RESTART: after_kube_proxy_restart(facts),
+        KUBELET_RESTART: after_kubelet_restart(facts),
+        REBOOT: after_reboot(facts),
+    }

@@ -1,0 +1,110 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to do with a node, and what that rests on."""
+
+from __future__ import annotations
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_versions, load
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy
+
+ACTIONS = ("none", "set", "hold", "switch_mode", "upgrade_kernel", "upgrade_kube_proxy", "decide", "probe")
+# Writers that a program is: they cannot be edited away, only be followed by another write.
+PROGRAMS = ("kube_router",)
+REUSE, WEIGHT = "reuse_without_drop", "respects_zero_weight"
+
+
+def safe_value(capabilities: dict, facts: NodeFacts) -> int | None:
+    """The value that is safe on this kernel in IPVS mode, or None.
+
+    1 where reused connections cost nothing. 0 only where they do and where weight 0 is respected all the same.
+    """
+    if facts.value_absent:
+        return None
+    reuse = capabilities[REUSE]["state"]
+    if reuse == "yes":
+        return 1
+    return 0 if reuse == "no" and capabilities[WEIGHT]["state"] == "yes" else None
+
+
+def _plan(action: str, reason: str, value: int | None = None, rests_on: tuple[str, ...] = (), **more) -> dict:
+    return {"action": action, "value": value, "reason": reason, "rests_on": list(rests_on), **more}
+
+
+def _evidence(capabilities: dict, name: str) -> str:
+    entry = capabilities[name]
+    return f"{entry['evidence'].replace('_', ' ')}, {entry['confidence']}" if "evidence" in entry else "no evidence"
+
+
+def _load_sentence(facts: NodeFacts) -> str:
+    measured = load.measure(facts)
+    if measured is None:
+        return "How many short connections this node carries was not measured."
+    if measured.level == load.NONE:
+        return f"No client is near the {measured.threshold} connections per second to one service at which ports are reused: the node is not under the load that shows the problem."
+    near = "above" if measured.level == load.REACHED else "near"
+    return f"{measured.client} opens about {measured.rate} connections per second to {measured.service}, {near} the {measured.threshold} at which ports are reused: the node is under the load that shows the problem."
+
+
+def _options(facts: NodeFacts) -> list[dict]:
+    keeps = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version).action == kube_proxy_versions.LEAVE
+    nftables = kube_proxy_versions.nftables_possible(facts.kube_proxy, facts.kernel_version)
+    return [
+        {"action": "upgrade_kernel", "value": 1, "effect": "cures both problems"},
+        {"action": "switch_mode", "value": None, "effect": f"iptables{' or nftables' if nftables else ''} mode does not have the problem"},
+        {"action": "set" if keeps else "hold", "value": 1, "effect": "correct backends, but a reused source port costs one second"},
+        {"action": "set" if keeps else "hold", "value": 0, "effect": "fast, but a reused source port reaches backends that are gone"},
+    ]
+
+
+def _decide(facts: NodeFacts, capabilities: dict) -> dict:
+    reason = f"No value is safe: this kernel drops the first packet of a reused connection ({_evidence(capabilities, REUSE)}). {_load_sentence(facts)}"
+    return _plan("decide", reason, None, (REUSE,), options=_options(facts))
+
+
+def _to_value(facts: NodeFacts, value: int, capability: str, capabilities: dict, entries: dict) -> dict:
+    """none, set or hold, for a kernel on which VALUE is safe."""
+    wrong = [moment for moment, entry in entries.items() if entry["value"] is None or (entry["value"] == 0) != (value == 0)]
+    because = f"{value} is safe on this kernel ({_evidence(capabilities, capability)})"
+    rests_on = (REUSE,) if capability == REUSE else (REUSE, capability)
+    if not wrong:
+        return _plan("none", f"{because}, and every moment keeps it", value, rests_on)
+    against = [writer for writer in facts.writers if (writer.moments or writer.period_seconds) and (writer.value is None or (writer.value == 0) != (value == 0))]
+    files = sorted({writer.path for writer in against if writer.kind not in PROGRAMS and writer.path})
+    start = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version)
+    rewrites = start.action != kube_proxy_versions.LEAVE and (start.value != value or start.action == kube_proxy_versions.UNKNOWN)
+    programs = [writer for writer in against if writer.kind in PROGRAMS]
+    more = {"neutralise": files} if files else {}
+    if rewrites or programs:
+        who = "kube-proxy" if rewrites else programs[0].name
+        again = "may set" if start.action == kube_proxy_versions.UNKNOWN and rewrites else "sets"
+        return _plan("hold", f"{because}, but {who} {again} {1 - value if value in (0, 1) else 0} at every start: set it, and again after each start", value, rests_on, **more)
+    also = f" and take it out of {', '.join(files)}" if files else ""
+    return _plan("set", f"{because} and kube-proxy leaves it alone: set it once{also}", value, rests_on, **more)
+
+
+def make_plan(facts: NodeFacts, applies: bool | None, capabilities: dict, entries: dict, policy: Policy) -> dict:
+    """{action, value, reason, rests_on, ...}: see DESIGN words `plan`. entries: the moments of the verdict."""
+    if applies is False:
+        return _plan("none", "kube-proxy does not run in IPVS mode on this node")
+    if applies is None:
+        if facts.mode == "ipvs":
+            return _plan("none", "kube-proxy is configured for IPVS mode but ip_vs is not in the kernel; look again once it runs")
+        return _plan("none", "the mode of kube-proxy is not known")
+    kernel = facts.kernel_version
+    start = kube_proxy_versions.at_start(facts.kube_proxy, kernel, facts.value_absent)
+    if start.action == kube_proxy_versions.FAIL and not facts.value_absent:
+        return _plan("switch_mode", f"kube-proxy {facts.kube_proxy} does not start in IPVS mode")
+    if facts.value_absent:
+        return _plan("upgrade_kernel", "this kernel has no conn_reuse_mode: nothing can be set; a newer kernel, or iptables mode")
+    if any(row["severity"] == "critical" for row in kube_proxy_versions.bugs(facts.kube_proxy, kernel)):
+        return _plan("upgrade_kube_proxy", f"kube-proxy {facts.kube_proxy} does not work on this kernel")
+    value = safe_value(capabilities, facts)
+    if value is not None:
+        return _to_value(facts, value, REUSE if value == 1 else WEIGHT, capabilities, entries)
+    if capabilities[REUSE]["state"] == "no":
+        return _decide(facts, capabilities)
+    leaning = " (it probably has the fix, but that is only inferred)" if capabilities[REUSE].get("leaning") else ""
+    return _plan("probe", f"nobody knows whether this kernel drops the first packet of a reused connection{leaning}: probe it, or look into its package changelog")
