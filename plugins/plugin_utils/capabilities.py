@@ -76,7 +76,9 @@ def _upstream(capability: str) -> dict:
 def _mainline(capability: str, base: Version | None) -> dict | None:
     """Every kernel from this version on has it, whoever built it."""
     entry = _upstream(capability)["mainline"]
-    return _answer("yes", "version", entry) if base is not None and base >= Version(entry["from"]) else None
+    if base is None or not Version(entry["from"]) <= base < Version(load("kernels")["believable_below"]):
+        return None
+    return _answer("yes", "version", entry)
 
 
 def _stable(capability: str, base: Version, meaning: str, row: dict) -> dict | None:

@@ -17,8 +17,8 @@ from packaging.version import InvalidVersion, Version
 # Kernels of reproducible builds carry the epoch, 1980 or the like instead of their day.
 EARLIEST_BUILD = datetime.date(2006, 1, 1)
 
-_LEADING = re.compile(r"\s*v?(\d{1,9}(?:\.\d{1,9}){0,5})")
-_PRERELEASE = re.compile(r"\s*v?\d{1,9}(?:\.\d{1,9}){0,5}-(rc|alpha|beta)\.?(\d{1,9})")
+_LEADING = re.compile(r"\s*v?(\d{1,9}(?:\.\d{1,9}){1,5})(?!\d)")
+_PRERELEASE = re.compile(r"\s*v?\d{1,9}(?:\.\d{1,9}){1,5}-(rc|alpha|beta)\.?(\d{1,9})")
 _MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _NUMERIC_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _MONTH = "(" + "|".join(_MONTHS) + ")"

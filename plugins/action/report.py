@@ -1,0 +1,225 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one controller task of an audit: the facts of the play's nodes become the report, its files and its table."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import tempfile
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils import basic
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, recorded_facts, report_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, check, mapping, sequence, text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document, known_kernels
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
+
+COLLECTION = "kubeproxy.ipvs 0.1.0"
+ARGUMENTS = {
+    "check_only": {"type": "bool", "default": False},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "result_name": {"type": "str", "default": "audit_result"},
+    "facts_files": {"type": "list", "elements": "path", "default": []},
+    "report_dir": {"type": "path", "default": "ipvs-report"},
+    "known_kernels": {"type": "list", "elements": "dict", "default": []},
+    "accept_inferred": {"type": "bool", "default": False},
+    "target_kube_proxy": {"type": "str"},
+    "target_kernel": {"type": "str"},
+    "fail_on": {"type": "raw"},
+    "query": {"type": "str"},
+    "write": {"type": "bool", "default": True},
+}
+# Python words these differently in 2.7, 3.5 and 3.6; all mean that ansible-core's own modules are too new for the node.
+_TOO_OLD = re.compile(r"future feature annotations|SyntaxError|ansible-core requires a minimum of Python", re.IGNORECASE)
+
+display = Display()
+
+
+def reason_of(result, core_version: str) -> str:
+    """Why a node could not be read, in a sentence, from what its task returned."""
+    result = mapping(result)
+    if not result:
+        return "not contacted"
+    texts = [str(result[key]) for key in ("msg", "exception", "module_stderr", "module_stdout") if result.get(key)]
+    if not result.get("unreachable") and any(_TOO_OLD.search(part) for part in texts):
+        return f"the node's Python is too old for ansible-core {core_version}; ansible-core 2.16 still works with Python 2.7 and 3.6"
+    first = next((line.strip() for part in texts for line in part.splitlines() if line.strip()), "no answer")
+    stderr = str(result.get("module_stderr") or "").strip().splitlines()
+    if "MODULE FAILURE" in first and stderr:
+        first = stderr[-1].strip()
+    return report_text.clean(first)
+
+
+def _write(path: str, content: str) -> None:
+    """Replace a file in one step."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(content)
+        os.chmod(temporary, 0o640)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of the same name."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        _validation, self._options = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        options = self._options
+        try:
+            known_kernels(options["known_kernels"])
+            forecast.check_target("audit_target_kube_proxy", options["target_kube_proxy"])
+            forecast.check_target("audit_target_kernel", options["target_kernel"])
+            fail_on.check_fail_on(options["fail_on"])
+            if options["query"]:
+                fail_on.compile_query(options["query"])
+        except (KnowledgeError, forecast.TargetError, fail_on.QueryError) as error:
+            raise AnsibleActionFail(str(error)) from error
+        if options["check_only"]:
+            self._say_what_python(task_vars or {})
+            return result | {"changed": False}
+        return result | self._report(task_vars or {})
+
+    def _say_what_python(self, task_vars: dict) -> None:
+        """What ansible-core cannot do on an old node it says with a SyntaxError there; say it in a sentence before."""
+        minimum = getattr(basic, "_PY_MIN", None)
+        if isinstance(minimum, tuple) and minimum > (3, 6):
+            core = mapping(task_vars.get("ansible_version")).get("full", "")
+            display.display(f"ansible-core {core} reads nodes with Python {minimum[0]}.{minimum[1]} or newer. Older nodes are listed as not read: audit them with ansible-core 2.16.")
+
+    def _report(self, task_vars: dict) -> dict:
+        options = self._options
+        self._errors, self._unreachable = [], []
+        nodes = self._live_nodes(task_vars)
+        nodes += self._recorded_nodes({node["entry"]["name"] for node in nodes})
+        target = {"kube_proxy": options["target_kube_proxy"] or None, "kernel": options["target_kernel"] or None}
+        report = fleet([node["entry"] for node in nodes], self._unreachable, self._errors, target if any(target.values()) else None)
+        made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        report = {"schema": report.pop("schema"), "collection": COLLECTION, "generated_at": made, **report}
+        self._check_report(report)
+        answer = {"changed": False, "summary": report["summary"], "report_dir": None}
+        display.display("\n" + report_text.table(report) + "\n")
+        if options["write"] and not self._task.check_mode:
+            answer["report_dir"] = self._write_files(report, nodes, made)
+            display.display(f"Report: {os.path.join(answer['report_dir'], 'report.md')} and report.json, one file a node in nodes/\n")
+        if options["query"]:
+            try:
+                answer["query"] = fail_on.evaluate(options["query"], report)
+            except fail_on.QueryError as error:
+                raise AnsibleActionFail(f"audit_query: {error}") from error
+            display.display(json.dumps(answer["query"], indent=2))
+        try:
+            sentence = fail_on.failure(options["fail_on"], report)
+        except fail_on.QueryError as error:
+            raise AnsibleActionFail(f"audit_fail_on: {error}") from error
+        return answer | ({"failed": True, "msg": sentence} if sentence else {})
+
+    def _live_nodes(self, task_vars: dict) -> list[dict]:
+        hostvars, nodes = task_vars.get("hostvars", {}), []
+        for host in self._options["hosts"]:
+            variables = hostvars[host] if host in hostvars else {}
+            outcome = plain(variables.get(self._options["result_name"])) if self._options["result_name"] in variables else None
+            facts = mapping(mapping(outcome).get("ansible_facts")).get("ipvs")
+            if facts is None or mapping(outcome).get("unreachable"):
+                self._unreachable.append({"name": host, "reason": reason_of(outcome, task_vars.get("ansible_version", {}).get("full", ""))})
+                continue
+            try:
+                self._judge(nodes, host, check(facts), variables, None)
+            except FactsError as error:
+                self._unreachable.append({"name": host, "reason": str(error)})
+        return nodes
+
+    def _recorded_nodes(self, taken: set[str]) -> list[dict]:
+        nodes: list[dict] = []
+        for path in recorded_facts.find(self._options["facts_files"]):
+            try:
+                name, origin, facts = recorded_facts.load(path)
+            except FactsError as error:
+                self._errors.append({"path": path, "reason": str(error)})
+                continue
+            unique, number = name, 2
+            while unique in taken:
+                unique, number = f"{name} ({number})", number + 1
+            taken.add(unique)
+            self._judge(nodes, unique, facts, {}, origin)
+        return nodes
+
+    def _own(self, variables, name: str, default):
+        """An audit variable of one node (from its inventory), or what the role was given for all."""
+        return plain(variables.get(name)) if name in variables else default
+
+    def _judge(self, nodes: list[dict], name: str, facts: dict, variables, origin: str | None) -> None:
+        options = self._options
+        own = {"known_kernels": options["known_kernels"], "accept_inferred": options["accept_inferred"]}
+        capabilities = self._own(variables, "audit_capabilities", None)
+        try:
+            policy = read_policy({**own, "capabilities": capabilities})
+        except KnowledgeError as error:
+            self._errors.append({"path": f"audit_capabilities of {name}", "reason": str(error)})
+            policy = read_policy(own)
+        planned = None
+        targets = {
+            "kube_proxy": self._own(variables, "audit_target_kube_proxy", options["target_kube_proxy"]),
+            "kernel": self._own(variables, "audit_target_kernel", options["target_kernel"]),
+        }
+        if any(targets.values()):
+            try:
+                planned = forecast.forecast(facts, **targets, policy=policy)
+            except forecast.TargetError as error:
+                self._errors.append({"path": f"target of {name}", "reason": str(error)})
+        nodes.append({"entry": node_entry(name, facts, policy, planned, origin), "facts": facts})
+
+    def _check_report(self, report: dict) -> None:
+        try:
+            check_document("report", report)
+        except KnowledgeError as error:
+            display.warning(f"the report was not checked against its schema, or does not follow it: {error}")
+
+    def _write_files(self, report: dict, nodes: list[dict], made: str) -> str:
+        directory = os.path.abspath(self._options["report_dir"])
+        own = os.path.join(directory, "nodes")
+        try:
+            os.makedirs(own, exist_ok=True)
+            written = set()
+            for node in nodes:
+                entry, name = node["entry"], recorded_facts.file_name(node["entry"]["name"])
+                origin = entry.get("origin") or f"read from {entry['name']} on {made}"
+                document = {"name": entry["name"], "origin": origin, "verdict": entry, "ansible_facts": {"ipvs": node["facts"]}}
+                _write(os.path.join(own, name), json.dumps(document, indent=1) + "\n")
+                written.add(name)
+            self._remove_former(directory, own, written)
+            _write(os.path.join(directory, "report.json"), json.dumps(report, indent=1) + "\n")
+            _write(os.path.join(directory, "report.md"), report_text.markdown(report))
+        except OSError as error:
+            raise AnsibleActionFail(f"the report cannot be written into {directory}: {error.strerror or error}") from error
+        return directory
+
+    def _remove_former(self, directory: str, own: str, written: set[str]) -> None:
+        """Take away the files of nodes that the report before named and this one does not; nothing else is touched."""
+        try:
+            with open(os.path.join(directory, "report.json"), encoding="utf-8") as handle:
+                former = mapping(json.load(handle))
+        except (OSError, ValueError):
+            return
+        for node in sequence(former.get("nodes")):
+            name = recorded_facts.file_name(text(mapping(node).get("name")) or "")
+            path = os.path.join(own, name)
+            if name not in written and os.path.isfile(path):
+                os.unlink(path)

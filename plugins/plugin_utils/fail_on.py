@@ -1,0 +1,91 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run of the audit may be failed on, and views of its report: verdicts by name, or JMESPath expressions."""
+
+from __future__ import annotations
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS
+
+UNREACHABLE = "unreachable"
+WORDS = (*VERDICTS, UNREACHABLE)
+EXAMPLES = 5
+
+
+class QueryError(ValueError):
+    """An expression or a list of verdicts that cannot be used. The text names it."""
+
+
+def compile_query(query: str):
+    """A parsed JMESPath expression. Raises QueryError naming it."""
+    try:
+        import jmespath
+    except ImportError as error:
+        raise QueryError("the Python package jmespath is needed for expressions over the report: pip install jmespath") from error
+    try:
+        return jmespath.compile(query)
+    except jmespath.exceptions.JMESPathError as error:
+        raise QueryError(f"{query!r} is not a JMESPath expression: {' '.join(str(error).split())}") from error
+
+
+def evaluate(query: str, report: dict):
+    """What a JMESPath expression gives on the report."""
+    compiled = compile_query(query)
+    import jmespath
+
+    try:
+        return compiled.search(plain(report))
+    except jmespath.exceptions.JMESPathError as error:
+        raise QueryError(f"{query!r} cannot be evaluated: {' '.join(str(error).split())}") from error
+
+
+def check_fail_on(fail_on) -> list[str] | str | None:
+    """FAIL_ON as a list of words, an expression, or None. Words may also come as one text with commas. Raises QueryError."""
+    fail_on = plain(fail_on)
+    if not fail_on:
+        return None
+    if isinstance(fail_on, str):
+        words = [word.strip() for word in fail_on.split(",")]
+        if not all(word in WORDS for word in words):
+            compile_query(fail_on)
+            return fail_on
+        fail_on = words
+    if not isinstance(fail_on, list):
+        raise QueryError(f"audit_fail_on must be a list of verdicts or an expression, not {type(fail_on).__name__}")
+    for word in fail_on:
+        if word not in WORDS:
+            raise QueryError(f"audit_fail_on: {str(word)[:60]!r} is not one of {', '.join(WORDS)}")
+    return fail_on
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - EXAMPLES
+    return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _word_matches(word: str, report: dict) -> list[str]:
+    if word == UNREACHABLE:
+        return [f"{len(report['unreachable'])} unreachable: {_named([str(entry['name']) for entry in report['unreachable']])}"] if report["unreachable"] else []
+    now = [node["name"] for node in report["nodes"] if node["verdict"] == word]
+    later = [node["name"] for node in report["nodes"] if mapping(node.get("forecast")).get("verdict") == word and node["verdict"] != word]
+    found = [(now, ""), (later, " after the planned change")]
+    return [f"{len(names)} {word}{when}: {_named(names)}" for names, when in found if names]
+
+
+def failure(fail_on, report: dict) -> str | None:
+    """One sentence that says what of FAIL_ON matched, or None if nothing did."""
+    checked = check_fail_on(fail_on)
+    if checked is None:
+        return None
+    if isinstance(checked, str):
+        result = evaluate(checked, report)
+        # As JMESPath itself sees truth: false, null and whatever is empty are false, 0 is not.
+        if result is None or result is False or result in ("", [], {}):
+            return None
+        shown = str(result)
+        return f"audit_fail_on matched: {checked} gives {shown if len(shown) <= 300 else shown[:299] + '…'}"
+    matches = [match for word in checked for match in _word_matches(word, report)]
+    return f"audit_fail_on matched: {'; '.join(matches)}" if matches else None
