@@ -40,7 +40,7 @@ def load_schema(name: str) -> dict:
 @functools.lru_cache(maxsize=1024)
 def expression(pattern: str) -> re.Pattern:
     """A compiled regular expression of a knowledge row."""
-    return re.compile(pattern)
+    return re.compile(pattern, re.ASCII)
 
 
 def source_text(document: dict, source: str) -> str:

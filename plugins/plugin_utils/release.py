@@ -17,10 +17,10 @@ from packaging.version import InvalidVersion, Version
 # Kernels of reproducible builds carry the epoch, 1980 or the like instead of their day.
 EARLIEST_BUILD = datetime.date(2006, 1, 1)
 
-_LEADING = re.compile(r"\s*v?(\d{1,9}(?:\.\d{1,9}){1,5})(?!\d)")
-_PRERELEASE = re.compile(r"\s*v?\d{1,9}(?:\.\d{1,9}){1,5}-(rc|alpha|beta)\.?(\d{1,9})")
+_LEADING = re.compile(r"\s*v?(\d{1,9}(?:\.\d{1,9}){1,5})(?!\d)", re.ASCII)
+_PRERELEASE = re.compile(r"\s*v?\d{1,9}(?:\.\d{1,9}){1,5}-(rc|alpha|beta)\.?(\d{1,9})", re.ASCII)
 _MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
-_NUMERIC_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
+_NUMERIC_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b", re.ASCII)
 _MONTH = "(" + "|".join(_MONTHS) + ")"
 # "Tue Sep 15 00:00:00 UTC 2020", and with the day first: "Mon, 5 Sep 2022 10:00:00"
 _MONTH_DAY = re.compile(rf"\b{_MONTH}\s+(\d{{1,2}})\b[^\d]*(?:\d{{1,2}}:\d{{2}}(?::\d{{2}})?)?\s*(?:[A-Z]{{2,5}}|[+-]\d{{2,4}})?\s*(\d{{4}})\b")
