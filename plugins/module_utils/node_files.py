@@ -17,7 +17,7 @@ import errno
 import os
 import stat
 
-from ansible.module_utils.common.text.converters import to_bytes, to_native, to_text
+from ansible.module_utils.common.text.converters import to_native, to_text
 
 DEFAULT_LIMIT = 1024 * 1024
 MAXIMUM_LINKS = 40
@@ -139,6 +139,19 @@ class NodeFiles(object):
             data = data[:limit]
         return data
 
+    def read_head(self, path, size):
+        """The first SIZE bytes of a file of any size, or None."""
+        handle = self.open(path)
+        if handle is None:
+            return None
+        try:
+            return handle.read(size)
+        except (IOError, OSError) as error:
+            self._report_error(path, error)
+            return None
+        finally:
+            handle.close()
+
     def text(self, path, limit=DEFAULT_LIMIT):
         """The file as text; bytes that are not UTF-8 become U+FFFD. None as C(read)."""
         data = self.read(path, limit)
@@ -202,6 +215,14 @@ class NodeFiles(object):
             return 'file'
         return 'directory' if stat.S_ISDIR(mode) else 'other'
 
+    def identity(self, path):
+        """What tells two names of the same file or directory: (device, inode), or None."""
+        try:
+            found = os.stat(self._resolve(path))
+        except (IOError, OSError, Unreadable):
+            return None
+        return (found.st_dev, found.st_ino)
+
     def link(self, path):
         """The text of a symbolic link, not followed, or None."""
         directory, name = os.path.split(path)
@@ -224,8 +245,3 @@ class NodeFiles(object):
         except (IOError, OSError, Unreadable):
             return False
         return stat.S_ISREG(mode) and bool(mode & 0o111)
-
-
-def as_bytes(text):
-    """TEXT as UTF-8 bytes."""
-    return to_bytes(text, errors='surrogate_or_replace')

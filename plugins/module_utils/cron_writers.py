@@ -1,0 +1,95 @@
+# -*- coding: utf-8 -*-
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Cron: lines and scripts that set the value at times or at boot."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import re
+
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.unit_writers import actions_of
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import REBOOT, writer
+
+SYSTEM_FILES = ('/etc/crontab', '/etc/anacrontab')
+SYSTEM_DIRECTORY = '/etc/cron.d'
+USER_DIRECTORIES = ('/var/spool/cron', '/var/spool/cron/crontabs', '/var/spool/cron/tabs')
+SCRIPT_DIRECTORIES = (('/etc/cron.hourly', 3600), ('/etc/cron.daily', 86400), ('/etc/cron.weekly', 7 * 86400), ('/etc/cron.monthly', 31 * 86400))
+NAMED = {'@hourly': 3600, '@daily': 86400, '@midnight': 86400, '@weekly': 7 * 86400, '@monthly': 31 * 86400, '@yearly': 366 * 86400, '@annually': 366 * 86400}
+# What cron takes for a file name in its directories (cron(8)): backups and package leftovers are not run.
+_NAME = re.compile(r'^[A-Za-z0-9_-]+$')
+
+
+def period_of(fields):
+    """The longest time between two runs in seconds, for the five fields of crontab(5), roughly: minutes, hours, or days."""
+    minute, hour, day, month, week = fields
+    if (day, month, week) != ('*', '*', '*'):
+        return 7 * 86400 if (day, month) == ('*', '*') else 31 * 86400
+    if hour != '*':
+        step = re.match(r'\*/(\d+)$', hour)
+        return int(step.group(1)) * 3600 if step and int(step.group(1)) else 86400
+    if minute == '*':
+        return 60
+    step = re.match(r'(?:\*|0-59)/(\d+)$', minute)
+    return int(step.group(1)) * 60 if step and int(step.group(1)) else 3600
+
+
+def _entries(text, with_user):
+    """(line number, seconds or None for @reboot, command, line)."""
+    skipped = 1 if with_user else 0
+    for number, line in enumerate(text.split('\n'), 1):
+        stripped = line.strip()
+        if not stripped or stripped[0] == '#' or re.match(r'\w+\s*=', stripped):
+            continue
+        words = stripped.split(None, (1 if stripped[0] == '@' else 5) + skipped)
+        fields = 1 if stripped[0] == '@' else 5
+        if len(words) <= fields + skipped:
+            continue
+        if fields == 1 and words[0] != '@reboot' and words[0] not in NAMED:
+            continue
+        yield number, (NAMED.get(words[0]) if fields == 1 else period_of(words[:5])), words[-1], line
+
+
+def _writers_of(node, path, number, line, command, period, result_of):
+    script, actions, text = actions_of(node, command)
+    found = []
+    for action in actions:
+        value, via = result_of(action)
+        if action.kind == shell_text.WRITE or via:
+            found.append(
+                writer(
+                    'cron',
+                    script or path,
+                    action.line if script else number,
+                    action.text if script else line,
+                    value,
+                    [] if period else [REBOOT],
+                    ['cron'],
+                    period_seconds=period,
+                    via=via,
+                    waits=shell_text.waits(text),
+                )
+            )
+    return found
+
+
+def read_cron(node, result_of):
+    """Writers of kind cron. result_of: function of an Action that gives (value, file it comes from)."""
+    tables = [(path, True) for path in SYSTEM_FILES]
+    tables += [(SYSTEM_DIRECTORY + '/' + name, True) for name in node.names(SYSTEM_DIRECTORY) or [] if _NAME.match(name)]
+    for directory in USER_DIRECTORIES:
+        tables += [(directory + '/' + name, False) for name in node.names(directory) or [] if node.kind(directory + '/' + name) == 'file']
+    found = []
+    for path, with_user in tables:
+        for number, period, command, line in _entries(node.text(path) or '', with_user):
+            found.extend(_writers_of(node, path, number, line, command, period, result_of))
+    for directory, period in SCRIPT_DIRECTORIES:
+        for name in node.names(directory) or []:
+            path = directory + '/' + name
+            if _NAME.match(name) and node.executable(path):
+                found.extend(_writers_of(node, path, None, None, path, period, result_of))
+    return found

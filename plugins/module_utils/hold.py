@@ -1,0 +1,41 @@
+# -*- coding: utf-8 -*-
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What on a node writes the value again after kube-proxy has started."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+
+
+def _kind(entry, unit):
+    """Which kind of guard a writer is, or None if it is none."""
+    if entry.get('phase') == 'ExecStartPost' and entry.get('unit') == unit:
+        return 'exec_start_post'
+    if not entry['period_seconds']:
+        return None
+    return {'cron': 'cron', 'unit': 'timer', 'kubelet_pre_start': 'timer'}.get(entry['kind'])
+
+
+def read_hold(kube_proxy, writers):
+    """`hold` of docs/facts.md, out of the writers: those that act after each start of kube-proxy, or again and again."""
+    guards = []
+    for entry in writers:
+        kind = _kind(entry, kube_proxy.get('unit'))
+        if kind and (entry['moments'] or entry['period_seconds']):
+            guards.append(
+                {
+                    'kind': kind,
+                    'path': entry['path'],
+                    'line': entry['line'],
+                    'text': entry['text'],
+                    'unit': entry.get('unit'),
+                    'value': entry['value'],
+                    'waits': bool(entry.get('waits')) or bool(entry['period_seconds']),
+                    'period_seconds': entry['period_seconds'],
+                }
+            )
+    return {'guards': guards, 'managed': None}

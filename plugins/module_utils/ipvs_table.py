@@ -1,0 +1,248 @@
+# -*- coding: utf-8 -*-
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The IPVS table of a node: counts, what is stuck, and what kube-proxy does not own.
+
+The table can be tens of megabytes long. It is read line by line and only sums and the worst few are kept.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import array
+import heapq
+import re
+import socket
+import struct
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
+
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import in_cidr, join_endpoint, parse_endpoint
+
+INTERFACE = 'kube-ipvs0'
+WORST = 20
+# kube-apiserver --service-node-port-range by default.
+NODE_PORTS = (30000, 32767)
+SIOCGIFCONF = 0x8912
+PROTOCOLS = frozenset((b'TCP', b'UDP', b'SCTP'))
+
+
+def _live_ipv4():
+    """[(interface, address)] of this network namespace by SIOCGIFCONF (netdevice(7)), or None."""
+    if fcntl is None:
+        return None
+    # struct ifreq: a name of 16 bytes and a union of 16 or 24.
+    entry = 40 if struct.calcsize('P') == 8 else 32
+    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        size = 128 * entry
+        while True:
+            room = array.array('B', b'\0' * size)
+            filled = struct.unpack('iP', fcntl.ioctl(probe.fileno(), SIOCGIFCONF, struct.pack('iP', size, room.buffer_info()[0])))[0]
+            if filled < size - entry:
+                break
+            size *= 4
+    except (IOError, OSError):
+        return None
+    finally:
+        probe.close()
+    data = room.tobytes() if hasattr(room, 'tobytes') else room.tostring()
+    found = []
+    for start in range(0, filled, entry):
+        name = data[start:start + 16].split(b'\0', 1)[0].decode('ascii', 'replace')
+        found.append((name.split(':')[0], socket.inet_ntoa(data[start + 20:start + 24])))
+    return found
+
+
+def _ipv6(node, net):
+    found = []
+    for line in (node.text(net + '/if_inet6', limit=16 * 1024 * 1024) or '').split('\n'):
+        words = line.split()
+        if len(words) >= 6 and re.match(r'^[0-9a-f]{32}$', words[0]):
+            packed = bytearray.fromhex(words[0])
+            found.append((words[5], socket.inet_ntop(socket.AF_INET6, bytes(packed))))
+    return found
+
+
+def _collected(node):
+    """[(interface, address)] from the output of `ip -o addr` in a sosreport, or None."""
+    for path in ('/sos_commands/networking/ip_-o_addr', '/ip_addr'):
+        text = node.text(path, limit=16 * 1024 * 1024)
+        if text:
+            return [(name.split('@')[0], address) for name, address in re.findall(r'(?m)^\d+:\s+(\S+)\s+inet6?\s+([0-9a-fA-F.:]+)', text)]
+    return None
+
+
+def _fib_locals(node, net):
+    """The node's own IPv4 addresses, of all interfaces together, or None."""
+    text = node.text(net + '/fib_trie', limit=64 * 1024 * 1024)
+    if text is None:
+        return None
+    return set(re.findall(r'\|--\s+(\d+\.\d+\.\d+\.\d+)\s+/32 host LOCAL', text))
+
+
+class _Addresses(object):
+    """The node's addresses. by_interface: whether it is known on which interface each is."""
+
+    def __init__(self, node, net):
+        listed = _live_ipv4() if node.live and net == '/proc/net' else _collected(node)
+        if listed is not None:
+            listed = listed + _ipv6(node, net)
+        self.by_interface = listed is not None
+        self.service = set(address for name, address in listed or [] if name == INTERFACE)
+        self.other = set(address for name, address in listed or [] if name != INTERFACE)
+        self.any = self.service | self.other if self.by_interface else _fib_locals(node, net)
+
+
+def _interface(node, net, addresses):
+    exists = node.kind('/sys/class/net/' + INTERFACE) is not None or INTERFACE in (node.text(net + '/dev') or '')
+    if addresses.by_interface:
+        exists = exists or bool(addresses.service)
+        version6 = sum(1 for address in addresses.service if ':' in address)
+        return {'exists': exists, 'addresses': len(addresses.service), 'ipv4': len(addresses.service) - version6, 'ipv6': version6}
+    nothing = None if exists else 0
+    return {'exists': exists, 'addresses': nothing, 'ipv4': nothing, 'ipv6': nothing}
+
+
+def _why_foreign(address, port, addresses, exclude_cidrs):
+    """Why a service is not kube-proxy's: a reason, '' if it is, None if that cannot be told."""
+    if any(in_cidr(address, cidr) for cidr in exclude_cidrs):
+        return 'excluded_cidr'
+    if addresses.any is None or (not addresses.by_interface and ':' in address):
+        return None
+    if address not in addresses.any:
+        return 'address_not_local'
+    if not addresses.by_interface:
+        return '' if NODE_PORTS[0] <= port <= NODE_PORTS[1] else None
+    if address in addresses.service or NODE_PORTS[0] <= port <= NODE_PORTS[1]:
+        return ''
+    return 'address_not_kube_ipvs0'
+
+
+class _Table(object):
+    """What is kept of the table while it goes by."""
+
+    def __init__(self, addresses, exclude_cidrs):
+        self.addresses = addresses
+        self.exclude_cidrs = exclude_cidrs
+        self.kinds = {'ipv4': 0, 'ipv6': 0, 'fwmark': 0}
+        self.destinations = self.zero = self.active = self.inactive = self.stuck = self.stuck_connections = self.unparsed = 0
+        self.worst = []
+        self.foreign = []
+        self.foreign_count = 0
+        self.undecided = False
+        self.protocol = self.service = ''
+        # The words of the present service: only a stuck destination makes text of them.
+        self._order = 0
+
+    def add_service(self, words):
+        """TCP  0A600001:01BB rr [persistent ...] or FWM  00000001 rr"""
+        self.protocol = words[0].decode('ascii')
+        if words[0] == b'FWM':
+            self.service = 'mark %d' % int(words[1], 16)
+            self.kinds['fwmark'] += 1
+            self._add_foreign('fwmark')
+            return
+        endpoint = parse_endpoint(words[1].decode('ascii'))
+        if endpoint is None:
+            raise ValueError('address')
+        self.kinds['ipv6' if ':' in endpoint[0] else 'ipv4'] += 1
+        self.service = join_endpoint(*endpoint)
+        reason = _why_foreign(endpoint[0], endpoint[1], self.addresses, self.exclude_cidrs)
+        if reason is None:
+            self.undecided = True
+        elif reason:
+            self._add_foreign(reason)
+
+    def _add_foreign(self, reason):
+        self.foreign_count += 1
+        if len(self.foreign) < WORST:
+            self.foreign.append({'protocol': self.protocol, 'service': self.service, 'reason': reason})
+
+    def add_destination(self, words):
+        """->  C0A80001:1920  Masq  weight  active  inactive"""
+        weight, active, inactive = int(words[3]), int(words[4]), int(words[5])
+        self.destinations += 1
+        self.active += active
+        self.inactive += inactive
+        if weight:
+            return
+        self.zero += 1
+        connections = active + inactive
+        if not connections:
+            return
+        self.stuck += 1
+        self.stuck_connections += connections
+        self._order -= 1
+        entry = (connections, self._order, self.protocol, self.service, words[1], active, inactive)
+        if len(self.worst) < WORST:
+            heapq.heappush(self.worst, entry)
+        elif entry > self.worst[0]:
+            heapq.heapreplace(self.worst, entry)
+
+    def stuck_worst(self):
+        """The worst stuck destinations, most connections first."""
+        found = []
+        for dummy, dummy, protocol, service, destination, active, inactive in sorted(self.worst, reverse=True):
+            endpoint = parse_endpoint(destination.decode('ascii', 'replace'))
+            shown = join_endpoint(*endpoint) if endpoint else destination.decode('ascii', 'replace')
+            found.append({'protocol': protocol, 'service': service, 'destination': shown, 'active': active, 'inactive': inactive})
+        return found
+
+
+def _fill(table, node, path):
+    """Read the file into TABLE; whether there was one."""
+    read = False
+    for line in node.lines(path):
+        read = True
+        words = line.split()
+        if not words:
+            continue
+        try:
+            if words[0] == b'->':
+                if words[1] != b'RemoteAddress:Port':
+                    table.add_destination(words)
+            elif words[0] in PROTOCOLS or words[0] == b'FWM':
+                table.add_service(words)
+            elif words[0] not in (b'IP', b'Prot'):
+                table.unparsed += 1
+        except (IndexError, ValueError, UnicodeError):
+            table.unparsed += 1
+    return read
+
+
+def read_table(node, exclude_cidrs=(), net='/proc/net'):
+    """`table` of docs/facts.md. exclude_cidrs: ipvs.excludeCIDRs of kube-proxy's configuration. net: directory of the namespace."""
+    addresses = _Addresses(node, net)
+    table = _Table(addresses, [cidr for cidr in exclude_cidrs if cidr])
+    path = net + '/ip_vs'
+    known = len(node.unreadable)
+    read = _fill(table, node, path)
+    state = 'present' if read else 'unreadable' if len(node.unreadable) > known else 'absent'
+    numbers = read or state == 'absent'
+
+    def count(value):
+        return value if numbers else None
+
+    return {
+        'state': state,
+        'services': count(sum(table.kinds.values())),
+        'services_by_kind': table.kinds if numbers else {'ipv4': None, 'ipv6': None, 'fwmark': None},
+        'destinations': count(table.destinations),
+        'destinations_weight_zero': count(table.zero),
+        'active_connections': count(table.active),
+        'inactive_connections': count(table.inactive),
+        'kube_ipvs0': _interface(node, net, addresses),
+        'stuck': count(table.stuck),
+        'stuck_connections': count(table.stuck_connections),
+        'stuck_worst': table.stuck_worst(),
+        'foreign': None if not numbers or (table.undecided and not table.foreign_count) else table.foreign_count,
+        'foreign_services': table.foreign,
+        'unparsed_lines': table.unparsed,
+    }
