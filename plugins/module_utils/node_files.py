@@ -152,6 +152,25 @@ class NodeFiles(object):
         finally:
             handle.close()
 
+    def ends(self, path, size):
+        """The first and the last SIZE bytes of a file of any size as one text (all of a short one), or None."""
+        handle = self.open(path)
+        if handle is None:
+            return None
+        try:
+            data = handle.read(size)
+            handle.seek(0, 2)
+            rest = handle.tell() - len(data)
+            if rest > 0:
+                handle.seek(-min(rest, size), 2)
+                data += b'\n' + handle.read(size)
+        except (IOError, OSError) as error:
+            self._report_error(path, error)
+            return None
+        finally:
+            handle.close()
+        return to_text(data, errors='replace')
+
     def text(self, path, limit=DEFAULT_LIMIT):
         """The file as text; bytes that are not UTF-8 become U+FFFD. None as C(read)."""
         data = self.read(path, limit)
@@ -222,6 +241,13 @@ class NodeFiles(object):
         except (IOError, OSError, Unreadable):
             return None
         return (found.st_dev, found.st_ino)
+
+    def size(self, path):
+        """Length of a file in bytes, or None. Files of /proc and /sys say 0."""
+        try:
+            return os.stat(self._resolve(path)).st_size
+        except (IOError, OSError, Unreadable):
+            return None
 
     def link(self, path):
         """The text of a symbolic link, not followed, or None."""

@@ -91,7 +91,7 @@ class Unit(object):
     def __init__(self, node, name, path, drop_ins, masked, enabled):
         self.name, self.path, self.drop_ins, self.masked, self.enabled = name, path, drop_ins, masked, enabled
         self.entries = []
-        for source in ([path] if path else []) + drop_ins:
+        for source in ([path] if path and not masked else []) + drop_ins:
             self.entries.extend(parse_unit(node.text(source, limit=256 * 1024) or '', source))
 
     def values(self, section, key):
@@ -169,7 +169,7 @@ class Units(object):
             if path is None and name + '.d' not in self._drop_in_directories:
                 self._units[name] = None
             else:
-                masked = path is not None and (self._node.link(path) == '/dev/null' or self._node.read(path, limit=1024 * 1024) == b'')
+                masked = path is not None and (self._node.link(path) == '/dev/null' or self._node.size(path) == 0)
                 self._units[name] = Unit(self._node, name, path, drop_ins, masked, self.is_enabled(name))
         return self._units[name]
 

@@ -1,0 +1,208 @@
+# -*- coding: utf-8 -*-
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The processes of a node that are, or contain, kube-proxy, and how each is run."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import os
+import re
+
+KUBE_PROXY = 'kube-proxy'
+# Programs with kube-proxy inside. k3s writes its title over its arguments: k3s-server, k3s-agent, "/usr/local/bin/k3s server".
+EMBEDDED = {'k3s': 'k3s', 'k3s-server': 'k3s', 'k3s-agent': 'k3s', 'kubelite': 'microk8s', 'openshift-sdn-node': 'openshift_sdn'}
+# The kernel keeps 15 characters of a name.
+COMM_LENGTH = 15
+COMMANDS = dict((name[:COMM_LENGTH], name) for name in list(EMBEDDED) + [KUBE_PROXY, 'hyperkube', 'kube-router'])
+HYPERKUBE_WORDS = ('proxy', 'kube-proxy')
+CMDLINE_LIMIT = 256 * 1024
+CLOCK_TICKS = 100
+
+_POD = re.compile(r'pod([0-9a-f]{32}|[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?![0-9a-f])')
+_CONTAINER = re.compile(r'(?:^|[-:/])([0-9a-f]{64})(?:\.scope)?$')
+_CONTAINER_ENGINE = re.compile(r'(?:^|/)(?:docker|libpod|libpod_parent|lxc|containerd|nerdctl)(?:/|-[0-9a-f]{12,64})|/(?:docker|libpod|cri-containerd|nerdctl)-[0-9a-f]{64}\.scope')
+_UNIT = re.compile(r'^(.+\.service)$')
+_TITLE = re.compile(r'(?:^|/)k3s (?:server|agent)\s*$')
+
+
+class Process(object):
+    """One process: pid (integer), name, argv (list of text), cgroup (path or None), start_time (seconds since the epoch or None)."""
+
+    def __init__(self, pid, name, argv, cgroup=None, start_time=None, network_namespace=None):
+        self.pid, self.name, self.argv, self.cgroup, self.start_time = pid, name, argv, cgroup, start_time
+        self.network_namespace = network_namespace
+        self.uses = None
+
+
+def cgroup_path(text):
+    """The control group that tells most, out of /proc/PID/cgroup: version 2, else systemd's own, else the longest."""
+    paths = {}
+    for line in text.split('\n'):
+        parts = line.split(':', 2)
+        if len(parts) == 3:
+            paths[parts[1]] = parts[2].strip()
+    for key in ('', 'name=systemd'):
+        # With both versions mounted the one that is not in use says "/".
+        if paths.get(key) not in (None, '/'):
+            return paths[key]
+    return max(paths.values(), key=len) if paths else None
+
+
+class Placement(object):
+    """Where a control group says that a process runs. kind: pod, container, unit or None."""
+
+    def __init__(self, path):
+        self.kind = self.pod_uid = self.container_id = self.unit = None
+        path = path or ''
+        pod = None
+        for pod in _POD.finditer(path):
+            pass
+        if pod:
+            self.kind, self.pod_uid = 'pod', pod.group(1).replace('_', '-')
+        container = _CONTAINER.search(path.rstrip('/'))
+        if container:
+            self.container_id = container.group(1)
+        if pod is None and _CONTAINER_ENGINE.search(path):
+            self.kind = 'container'
+        for part in path.split('/'):
+            unit = _UNIT.match(part)
+            if unit:
+                self.unit = unit.group(1)
+        if self.kind is None and self.unit:
+            self.kind = 'unit'
+
+    @property
+    def static(self):
+        """Whether the pod is one of a manifest on the node: its uid is then a sum of 32 digits (kubelet pkg/kubelet/config/common.go)."""
+        return self.pod_uid is not None and len(self.pod_uid) == 32
+
+
+def _start_time(node, pid, boot_time):
+    """Field 22 of /proc/PID/stat. The name in it may hold blanks and parentheses."""
+    text = node.text('/proc/%s/stat' % pid)
+    words = text.rpartition(')')[2].split() if text else []
+    if boot_time is None or len(words) < 20 or not words[19].isdigit():
+        return None
+    ticks = os.sysconf('SC_CLK_TCK') if node.live else CLOCK_TICKS
+    return boot_time + int(words[19]) / float(ticks)
+
+
+def _boot_time(node):
+    found = re.search(r'(?m)^btime (\d+)', node.text('/proc/stat') or '')
+    return int(found.group(1)) if found else None
+
+
+def _argv(node, pid):
+    text = node.text('/proc/%s/cmdline' % pid, limit=CMDLINE_LIMIT)
+    if text is None:
+        return None
+    words = text.split('\0')
+    return words[:-1] if words and not words[-1] else words
+
+
+def _name(node, pid):
+    name = node.first_line('/proc/%s/comm' % pid)
+    if name is None and not node.live:
+        found = re.search(r'(?m)^Name:\s*(.+)$', node.text('/proc/%s/status' % pid) or '')
+        name = found.group(1).strip() if found else None
+    return name
+
+
+def _what(argv):
+    """What a command line says it is: a name of COMMANDS, or None."""
+    if not argv or not argv[0]:
+        return None
+    if len(argv) == 1 and _TITLE.search(argv[0]):
+        return 'k3s'
+    base = os.path.basename(argv[0].split(' ')[0] if len(argv) == 1 else argv[0])
+    return base if base in COMMANDS.values() else None
+
+
+def use_of(name, argv):
+    """Whether a process is kube-proxy, contains it, or is kube-router: kube-proxy, k3s, microk8s, openshift_sdn, kube-router or None.
+
+    name: of /proc/PID/comm, 15 characters at most, or None. Parents that only start kube-proxy (a shell, go-runner) are none of these.
+    """
+    what = COMMANDS.get(name) or (_what(argv) if name is None else None)
+    if what is None:
+        return None
+    if what == 'hyperkube':
+        words = [word for word in (argv or [])[1:] if not word.startswith('-')]
+        return KUBE_PROXY if words and words[0] in HYPERKUBE_WORDS else None
+    return EMBEDDED.get(what, what)
+
+
+def _network_namespace(node, pid):
+    own, first = node.link('/proc/%s/ns/net' % pid), node.link('/proc/1/ns/net')
+    return None if own is None or first is None else 'host' if own == first else 'other'
+
+
+def _complete(node, process, boot_time):
+    pid = process.pid
+    text = node.text('/proc/%s/cgroup' % pid)
+    if text is None and not node.live:
+        # sosreport has the cpuset alone, which is the same path where that controller is in use.
+        text = '0::%s' % (node.first_line('/proc/%s/cpuset' % pid) or '')
+    process.cgroup = cgroup_path(text) if text else process.cgroup
+    process.start_time = _start_time(node, pid, boot_time)
+    process.network_namespace = _network_namespace(node, pid)
+    return process
+
+
+def _scan(node, pids, by_argv):
+    """The processes of /proc that are of use. by_argv: judge by their arguments alone, for those started under another name."""
+    found = []
+    for pid in pids:
+        name = None if by_argv else _name(node, pid)
+        if not by_argv and name is not None and name not in COMMANDS:
+            continue
+        argv = _argv(node, pid) or []
+        use = use_of(name, argv)
+        if use:
+            process = Process(int(pid), name or _what(argv), argv)
+            process.uses = use
+            found.append(process)
+    return found
+
+
+def _from_ps(node):
+    """The processes of a sosreport, out of the output of ps."""
+    found = {}
+    for path in ('/sos_commands/process/ps_auxwwwm', '/sos_commands/process/ps_auxwww', '/sos_commands/process/ps_aux', '/ps'):
+        for line in (node.text(path, limit=16 * 1024 * 1024) or '').split('\n'):
+            words = line.split(None, 10)
+            if len(words) == 11 and words[1].isdigit():
+                argv = words[10].split()
+                use = use_of(None, [words[10]] if _TITLE.search(words[10]) else argv)
+                if use:
+                    process = Process(int(words[1]), _what(argv), argv)
+                    process.uses = use
+                    found[process.pid] = process
+        if found:
+            break
+    listing = '/sos_commands/process/ps_axo_pid_ppid_user_group_lwp_nlwp_start_time_comm_cgroup'
+    for line in (node.text(listing, limit=16 * 1024 * 1024) or '').split('\n'):
+        words = line.split()
+        if len(words) >= 9 and words[0].isdigit() and int(words[0]) in found:
+            found[int(words[0])].cgroup = cgroup_path('\n'.join(words[-1].replace(',', '\n').split('\n')))
+    return list(found.values())
+
+
+def read_processes(node):
+    """(the processes of use, whether processes could be seen at all). Those in the host's network namespace come first."""
+    pids = [name for name in node.names('/proc') or [] if name.isdigit()]
+    found = _scan(node, pids, False)
+    if not any(process.uses != 'kube-router' for process in found):
+        found += [process for process in _scan(node, pids, True) if process.pid not in [other.pid for other in found]]
+    if not node.live and not any(process.argv for process in found):
+        known = dict((process.pid, process) for process in _from_ps(node))
+        found = list(known.values()) or found
+    boot_time = _boot_time(node)
+    found = [_complete(node, process, boot_time) for process in found]
+    found.sort(key=lambda process: (process.network_namespace == 'other', process.uses != KUBE_PROXY, process.pid))
+    seen = bool(pids) or any(node.kind(path) for path in ('/sos_commands/process', '/ps'))
+    return found, seen
