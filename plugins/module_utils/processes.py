@@ -146,8 +146,9 @@ def _complete(node, process, boot_time):
     text = node.text('/proc/%s/cgroup' % pid)
     if text is None and not node.live:
         # sosreport has the cpuset alone, which is the same path where that controller is in use.
-        text = '0::%s' % (node.first_line('/proc/%s/cpuset' % pid) or '')
-    process.cgroup = cgroup_path(text) if text else process.cgroup
+        cpuset = node.first_line('/proc/%s/cpuset' % pid)
+        text = None if cpuset in (None, '/') else '0::%s' % cpuset
+    process.cgroup = process.cgroup or (cgroup_path(text) if text else None)
     process.start_time = _start_time(node, pid, boot_time)
     process.network_namespace = _network_namespace(node, pid)
     return process
@@ -188,7 +189,7 @@ def _from_ps(node):
     for line in (node.text(listing, limit=16 * 1024 * 1024) or '').split('\n'):
         words = line.split()
         if len(words) >= 9 and words[0].isdigit() and int(words[0]) in found:
-            found[int(words[0])].cgroup = cgroup_path('\n'.join(words[-1].replace(',', '\n').split('\n')))
+            found[int(words[0])].cgroup = cgroup_path(words[-1].replace(',', '\n'))
     return list(found.values())
 
 

@@ -159,7 +159,8 @@ class Units(object):
         for place in places:
             for path, masked_by in merged_files(self._node, self._drop_in_directories.get(place, [])):
                 # The more specific directory hides what the type-wide one calls the same.
-                found[path.rpartition('/')[2]] = None if masked_by else path
+                if masked_by in (None, path):
+                    found[path.rpartition('/')[2]] = None if masked_by else path
         return [found[key] for key in sorted(found) if found[key]]
 
     def find(self, name):
