@@ -118,7 +118,7 @@ class ActionModule(ActionBase):
         display.display("\n" + report_text.table(report) + "\n")
         if options["write"] and not self._task.check_mode:
             answer["report_dir"] = self._write_files(report, nodes, made)
-            display.display(f"Report: {os.path.join(answer['report_dir'], 'report.md')} and report.json, one file a node in nodes/\n")
+            display.display(f"\nReport: {os.path.join(answer['report_dir'], 'report.md')} and report.json, one file a node in nodes/\n")
         if options["query"]:
             try:
                 answer["query"] = fail_on.evaluate(options["query"], report)

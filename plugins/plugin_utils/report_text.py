@@ -88,7 +88,7 @@ def table(report: dict, maximum_groups: int = 40) -> str:
     """The report for a terminal: groups of nodes worst first, findings, and what could not be read."""
     lines = [f"conn_reuse_mode audit: {_headline(report)}", ""]
     head = ["NODES", "VERDICT", "PLAN", "KERNEL", "OS", "KUBE-PROXY", "EXAMPLES"]
-    widths = [7, 14, 18, 46, 30, 26, 100]
+    widths = [7, 14, 18, 48, 40, 26, 100]
     rows = [
         [str(group["count"]), group["verdict"], group["plan"], group["kernel"], group["os"], f"{group['kube_proxy']} {group['mode']}" if group["mode"] != "none" else "none", examples({**group, "examples": group["examples"][:3]})]
         for group in report["groups"][:maximum_groups]

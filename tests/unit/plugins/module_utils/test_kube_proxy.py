@@ -9,47 +9,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from node_trees import API_UID, CONFIG_IPVS, CONTAINER, KUBEASZ_UNIT, STATIC_UID, first_process, pod_cgroup, process
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import read_kube_proxy
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import Placement, cgroup_path, use_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units
 
-STATIC_UID = "0123456789abcdef0123456789abcdef"
-API_UID = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
-CONTAINER = "c" * 64
-CONFIG = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nipvs:\n  strictARP: true\n  excludeCIDRs: [10.103.97.2/32]\n"
-KUBEASZ_UNIT = """\
-[Unit]
-Description=Kubernetes Kube-Proxy Server
-[Service]
-WorkingDirectory=/var/lib/kube-proxy
-ExecStart=/opt/kube/bin/kube-proxy \\
-  --config=/var/lib/kube-proxy/kube-proxy-config.yaml
-Restart=always
-[Install]
-WantedBy=multi-user.target
-"""
-
-
-def process(pid, comm, argv, cgroup="0::/", starttime=1000):
-    """The files of one process below /proc."""
-    fields = ["S", "1"] + ["0"] * 17 + [str(starttime)] + ["0"] * 20
-    return {
-        f"/proc/{pid}/comm": comm[:15] + "\n",
-        f"/proc/{pid}/cmdline": "\0".join(argv) + "\0",
-        f"/proc/{pid}/cgroup": cgroup + "\n",
-        f"/proc/{pid}/stat": f"{pid} ({comm[:15]}) " + " ".join(fields) + "\n",
-    }
-
-
-def pod_cgroup(uid):
-    """The control group of a best-effort pod under containerd and systemd."""
-    return f"0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{uid.replace('-', '_')}.slice/cri-containerd-{CONTAINER}.scope"
-
-
 def read(tree, *parts, **options):
     """read_kube_proxy on a tree of several parts, with an ordinary first process."""
-    files = {"/proc/stat": "cpu 0\nbtime 1700000000\n", **process(1, "systemd", ["/sbin/init"], "0::/init.scope")}
+    files = first_process()
     for part in parts:
         files.update(part)
     node = tree(files)
@@ -60,7 +28,7 @@ class TestSystemd:
     unit = {
         "/etc/systemd/system/kube-proxy.service": KUBEASZ_UNIT,
         "/etc/systemd/system/multi-user.target.wants/kube-proxy.service": ("link", "/etc/systemd/system/kube-proxy.service"),
-        "/var/lib/kube-proxy/kube-proxy-config.yaml": CONFIG + 'metricsBindAddress: 0.0.0.0:10249\n',
+        "/var/lib/kube-proxy/kube-proxy-config.yaml": CONFIG_IPVS + 'metricsBindAddress: 0.0.0.0:10249\n',
     }
     running = process(900, "kube-proxy", ["/opt/kube/bin/kube-proxy", "--config=/var/lib/kube-proxy/kube-proxy-config.yaml"], "0::/system.slice/kube-proxy.service", 4250)
 
@@ -117,7 +85,7 @@ class TestPods:
         inside = {
             "/proc/900/root/var/lib/kube-proxy/config.conf": ("link", "..data/config.conf"),
             "/proc/900/root/var/lib/kube-proxy/..data": ("link", "..2024"),
-            "/proc/900/root/var/lib/kube-proxy/..2024/config.conf": CONFIG,
+            "/proc/900/root/var/lib/kube-proxy/..2024/config.conf": CONFIG_IPVS,
             f"/run/containerd/io.containerd.runtime.v2.task/k8s.io/{CONTAINER}/config.json": json.dumps({"annotations": {"io.kubernetes.cri.image-name": "registry.k8s.io/kube-proxy:v1.26.3@sha256:" + "0" * 64}}),
         }
         facts = read(tree, running, inside)
@@ -127,7 +95,7 @@ class TestPods:
 
     def test_config_in_the_kubelets_volume(self, tree):
         running = process(900, "kube-proxy", ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf"], pod_cgroup(API_UID))
-        facts = read(tree, running, {f"/var/lib/kubelet/pods/{API_UID}/volumes/kubernetes.io~configmap/kube-proxy/config.conf": CONFIG})
+        facts = read(tree, running, {f"/var/lib/kubelet/pods/{API_UID}/volumes/kubernetes.io~configmap/kube-proxy/config.conf": CONFIG_IPVS})
         assert facts["mode"] == "ipvs"
 
     def test_kops_static_pod_behind_go_runner(self, tree):
@@ -237,7 +205,7 @@ class TestOthers:
     def test_sosreport_has_ps_alone(self, tree):
         ps = "USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\nroot         1  0.0  0.1 1 1 ?        -    Jan01   0:05 /usr/lib/systemd/systemd --switched-root\nroot         -  0.0    -   - - -        Ss   Jan01   0:05 -\nroot       900  0.2  0.4 747996 41212 ?      -    Jan01  12:05 /usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf\n"
         groups = f"    PID    PPID USER     GROUP        LWP NLWP START COMMAND         CGROUP\n    900     880 root     root         900   12 Jan01 kube-proxy      {pod_cgroup(API_UID)}\n"
-        node = tree({"/sos_commands/process/ps_auxwwwm": ps, "/sos_commands/process/ps_axo_pid_ppid_user_group_lwp_nlwp_start_time_comm_cgroup": groups, f"/var/lib/kubelet/pods/{API_UID}/volumes/kubernetes.io~configmap/kube-proxy/config.conf": CONFIG, "/proc/900/status": "Name:\tkube-proxy\nPid:\t900\n"})
+        node = tree({"/sos_commands/process/ps_auxwwwm": ps, "/sos_commands/process/ps_axo_pid_ppid_user_group_lwp_nlwp_start_time_comm_cgroup": groups, f"/var/lib/kubelet/pods/{API_UID}/volumes/kubernetes.io~configmap/kube-proxy/config.conf": CONFIG_IPVS, "/proc/900/status": "Name:\tkube-proxy\nPid:\t900\n"})
         facts = read_kube_proxy(node, Units(node))
         assert (facts["running"], facts["pid"], facts["form"], facts["mode"]) == (True, 900, "daemonset", "ipvs")
 
