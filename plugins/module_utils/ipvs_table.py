@@ -197,10 +197,8 @@ class _Table(object):
 
 
 def _fill(table, node, path):
-    """Read the file into TABLE; whether there was one."""
-    read = False
+    """Read the file into TABLE."""
     for line in node.lines(path):
-        read = True
         words = line.split()
         if not words:
             continue
@@ -214,7 +212,6 @@ def _fill(table, node, path):
                 table.unparsed += 1
         except (IndexError, ValueError, UnicodeError):
             table.unparsed += 1
-    return read
 
 
 def read_table(node, exclude_cidrs=(), net='/proc/net'):
@@ -222,10 +219,10 @@ def read_table(node, exclude_cidrs=(), net='/proc/net'):
     addresses = _Addresses(node, net)
     table = _Table(addresses, [cidr for cidr in exclude_cidrs if cidr])
     path = net + '/ip_vs'
-    known = len(node.unreadable)
-    read = _fill(table, node, path)
-    state = 'present' if read else 'unreadable' if len(node.unreadable) > known else 'absent'
-    numbers = read or state == 'absent'
+    state = 'present' if node.read_head(path, 1) is not None else 'absent' if node.kind(path) is None else 'unreadable'
+    if state == 'present':
+        _fill(table, node, path)
+    numbers = state != 'unreadable'
 
     def count(value):
         return value if numbers else None

@@ -31,6 +31,10 @@ class Unreadable(Exception):
     """A path exists but cannot be read; the text is the reason."""
 
 
+# A locale that cannot express a name makes a UnicodeError of it.
+QUIET_ERRORS = (IOError, OSError, UnicodeError, Unreadable)
+
+
 class NodeFiles(object):
     """The files of one node below C(root), C(/) being the running node itself.
 
@@ -74,6 +78,9 @@ class NodeFiles(object):
 
     def _resolve(self, path):
         """The path on this machine that PATH of the node stands for. Raises OSError, Unreadable."""
+        if '\0' in path:
+            raise Unreadable('a name with a zero byte')
+        path = to_native(path, errors='surrogate_or_replace')
         if self.live:
             return path
         resolved = []
@@ -112,7 +119,7 @@ class NodeFiles(object):
             except Exception:
                 os.close(descriptor)
                 raise
-        except Unreadable as error:
+        except (Unreadable, UnicodeError) as error:
             self.report(path, to_native(error))
         except (IOError, OSError) as error:
             self._report_error(path, error)
@@ -214,7 +221,7 @@ class NodeFiles(object):
         """The sorted names in a directory, [] if it is absent, None if it is unreadable."""
         try:
             found = os.listdir(self._resolve(path))
-        except Unreadable as error:
+        except (Unreadable, UnicodeError) as error:
             self.report(path, to_native(error))
             return None
         except (IOError, OSError) as error:
@@ -228,7 +235,7 @@ class NodeFiles(object):
         """'file', 'directory', 'other', or None for what is absent or cannot be looked at."""
         try:
             mode = os.stat(self._resolve(path)).st_mode
-        except (IOError, OSError, Unreadable):
+        except QUIET_ERRORS:
             return None
         if stat.S_ISREG(mode):
             return 'file'
@@ -238,7 +245,7 @@ class NodeFiles(object):
         """What tells two names of the same file or directory: (device, inode), or None."""
         try:
             found = os.stat(self._resolve(path))
-        except (IOError, OSError, Unreadable):
+        except QUIET_ERRORS:
             return None
         return (found.st_dev, found.st_ino)
 
@@ -246,7 +253,7 @@ class NodeFiles(object):
         """Length of a file in bytes, or None. Files of /proc and /sys say 0."""
         try:
             return os.stat(self._resolve(path)).st_size
-        except (IOError, OSError, Unreadable):
+        except QUIET_ERRORS:
             return None
 
     def link(self, path):
@@ -254,20 +261,20 @@ class NodeFiles(object):
         directory, name = os.path.split(path)
         try:
             return to_native(os.readlink(self._resolve(directory).rstrip('/') + '/' + name), errors='surrogate_or_replace')
-        except (IOError, OSError, Unreadable):
+        except QUIET_ERRORS:
             return None
 
     def modified(self, path):
         """Time of the last change in seconds since the epoch, or None."""
         try:
             return os.stat(self._resolve(path)).st_mtime
-        except (IOError, OSError, Unreadable):
+        except QUIET_ERRORS:
             return None
 
     def executable(self, path):
         """Whether PATH is a regular file with an execute bit."""
         try:
             mode = os.stat(self._resolve(path)).st_mode
-        except (IOError, OSError, Unreadable):
+        except QUIET_ERRORS:
             return False
         return stat.S_ISREG(mode) and bool(mode & 0o111)

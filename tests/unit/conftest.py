@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import settings
 from node_trees import write_tree
@@ -21,4 +23,5 @@ settings.load_profile("repeatable")
 @pytest.fixture
 def tree(tmp_path):
     """tree({path: content}) -> NodeFiles that reads a node with exactly these files."""
-    return lambda files: NodeFiles(str(write_tree(tmp_path / "node", files)))
+    count = itertools.count()
+    return lambda files: NodeFiles(str(write_tree(tmp_path / f"node{next(count)}", files)))

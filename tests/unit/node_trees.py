@@ -14,6 +14,7 @@ BOOT_TIME = 1700000000
 
 def write_tree(directory, files):
     """Write {path of the node: text, bytes or ('link', target)} below DIRECTORY, a pathlib.Path, and return it."""
+    directory.mkdir(parents=True, exist_ok=True)
     for path, content in files.items():
         target = directory / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
