@@ -3,50 +3,37 @@
 #
 # The two commands of the README, and their parts. Everything they need is set up on the way.
 
-SHELL := /bin/sh
-ENVIRONMENT := tests/environment.sh
-RUN := tests/run
+EXAMPLE_FLEET := {"audit_facts_files": ["$(CURDIR)/docs/example_fleet"]}
 
 help:
 	@echo 'make audit                      audit the recorded example fleet and this machine'
 	@echo 'make audit INVENTORY=hosts.yml  audit real nodes; ARGS="-b --limit node-1" is passed on'
 	@echo 'make test                       everything'
 	@echo 'make test-quick                 what needs no root and takes less than two minutes'
-	@echo 'parts: lint sanity unit build nodes-python bench    make clean'
+	@echo 'parts of make test:             lint unit sanity build nodes-python'
+	@echo 'make clean                      remove what these leave in the checkout'
 
 audit:
-	@environment=$$($(ENVIRONMENT) audit) && \
+	@environment=$$(tests/environment.sh audit) && \
 	if [ -n "$(INVENTORY)" ]; then \
-	    $(RUN) "$$environment" ansible-playbook kubeproxy.ipvs.audit -i "$(INVENTORY)" $(ARGS); \
+	    tests/run --callers-settings "$$environment" ansible-playbook -i "$(INVENTORY)" kubeproxy.ipvs.audit $(ARGS); \
 	else \
-	    $(RUN) "$$environment" ansible-playbook kubeproxy.ipvs.audit -i localhost, -c local -e '{"audit_facts_files": ["$(CURDIR)/docs/example_fleet"]}' $(ARGS); \
+	    tests/run --callers-settings "$$environment" ansible-playbook -i localhost, -c local -e '$(EXAMPLE_FLEET)' kubeproxy.ipvs.audit $(ARGS); \
 	fi
 
 test:
-	@tests/all lint sanity unit build nodes-python
+	@tests/all lint unit sanity build nodes-python
 
 test-quick:
 	@tests/all lint unit
 
-lint:
-	@environment=$$($(ENVIRONMENT) test) && $(RUN) "$$environment" ansible-lint -q --strict
-
-unit:
-	@environment=$$($(ENVIRONMENT) test) && $(RUN) "$$environment" tests/unit/run
-
-sanity:
-	@tests/sanity/run
-
-build:
-	@tests/build/run
+lint unit sanity build bench:
+	@tests/$@/run
 
 nodes-python:
 	@tests/nodes_python/run
 
-bench:
-	@tests/bench/run
-
 clean:
-	rm -rf .cache .hypothesis .pytest_cache ipvs-report *.tar.gz
+	rm -rf .cache .hypothesis .pytest_cache ipvs-report kubeproxy-ipvs-*.tar.gz
 
 .PHONY: help audit test test-quick lint unit sanity build nodes-python bench clean

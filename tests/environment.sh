@@ -2,52 +2,66 @@
 # Copyright: the kubeproxy.ipvs authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# tests/environment.sh REQUIREMENTS [PYTHON]: make, once, a virtual environment with tests/requirements-REQUIREMENTS.txt
-# and print its path. It is kept outside the checkout under a name made of its contents, and moved to that name only when
-# it is complete, so that a build that was cut off, and two at once, do no harm.
+# tests/environment.sh NAME [PYTHON]: make, once, a virtual environment with what tests/requirements-NAME.txt lists, and print
+# its path. It stays outside the checkout, under a name made of the requirements and the version of Python, so that the next
+# checkout finds it ready. It counts only when the file "complete" is in it, and one builder works on it at a time: a build
+# that is cut off leaves nothing that anyone would use, and of two at once the second waits and finds it ready.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 name=$1
 python=${2:-python3}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kubeproxy.ipvs
+# Settings that would send Python or pip somewhere else than into the environment.
+unset PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_CONSTRAINT
 
-command -v "$python" >/dev/null 2>&1 || { echo "kubeproxy.ipvs: $python is not installed" >&2; exit 1; }
-version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
-    echo "kubeproxy.ipvs: the controller needs Python 3.10 or newer, $python is $version" >&2
-    exit 1
+say() {
+    echo "kubeproxy.ipvs: $*" >&2
 }
+
+command -v "$python" >/dev/null 2>&1 || { say "$python is not installed"; exit 1; }
+version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
+case $version in
+    2.*|3.[0-9].*) say "the controller needs Python 3.10 or newer, $python is $version"; exit 1 ;;
+esac
 key=$(cat "$here/../requirements.txt" "$here"/requirements-*.txt | cksum | cut -d ' ' -f 1)
 environment=$cache/$name-$version-$key
-if [ -x "$environment/bin/python" ] && [ -f "$environment/complete" ]; then
-    echo "$environment"
-    exit 0
-fi
 
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "kubeproxy.ipvs: installing Debian's python3-venv" >&2
-        { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends python3-venv; } >&2
-    else
-        echo "kubeproxy.ipvs: $python cannot make virtual environments; install python3-venv" >&2
-        exit 1
+ready() {
+    [ -f "$environment/complete" ] && [ -x "$environment/bin/python" ]
+}
+
+install() {
+    "$python" -m venv "$environment" && "$environment/bin/python" -m pip --disable-pip-version-check install -r "$here/requirements-$name.txt"
+}
+
+build() {
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+            say "$python cannot make virtual environments: install python3-venv (Debian, Ubuntu) or your system's equivalent"
+            return 1
+        fi
+        say "installing python3-venv with apt-get"
+        { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends python3-venv; } >"$environment.log" 2>&1 || {
+            cat "$environment.log" >&2
+            return 1
+        }
     fi
-fi
-
-echo "kubeproxy.ipvs: setting up $name with Python $version in $environment" >&2
-mkdir -p "$cache"
-lock=$environment.building
-# The scripts of an environment carry its path: it must be built where it stays. One builder at a time, the others wait.
-exec 9>"$lock"
-if command -v flock >/dev/null 2>&1; then flock 9; fi
-if [ ! -f "$environment/complete" ]; then
+    say "installing the $name environment, Python $version (once)"
     rm -rf "$environment"
-    "$python" -m venv "$environment" >&2
-    "$environment/bin/python" -m pip --quiet --disable-pip-version-check install -r "$here/requirements-$name.txt" >&2 || {
-        echo "kubeproxy.ipvs: the packages of tests/requirements-$name.txt could not be installed; is a package index reachable?" >&2
-        exit 1
-    }
+    if ! install >"$environment.log" 2>&1; then
+        tail -n 5 "$environment.log" >&2
+        say "the packages of tests/requirements-$name.txt could not be installed; is a package index configured and reachable?"
+        return 1
+    fi
     touch "$environment/complete"
+    rm -f "$environment.log"
+}
+
+if ! ready; then
+    mkdir -p "$cache"
+    exec 9>"$environment.lock"
+    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    ready || build || exit 1
 fi
 echo "$environment"

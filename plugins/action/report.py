@@ -16,6 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, recorded_facts, report_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, check, mapping, sequence, text
@@ -39,6 +40,7 @@ ARGUMENTS = {
     "query": {"type": "str"},
     "write": {"type": "bool", "default": True},
 }
+TARGETS = {"target_kube_proxy": "audit_target_kube_proxy", "target_kernel": "audit_target_kernel"}
 # Python words these differently in 2.7, 3.5 and 3.6; all mean that ansible-core's own modules are too new for the node.
 _TOO_OLD = re.compile(r"future feature annotations|SyntaxError|ansible-core requires a minimum of Python", re.IGNORECASE)
 
@@ -58,6 +60,11 @@ def reason_of(result, core_version: str) -> str:
     if "MODULE FAILURE" in first and stderr:
         first = stderr[-1].strip()
     return report_text.clean(first)
+
+
+def mapping_of(hostvars, host):
+    """The variables of one host, an empty mapping if there is no such host."""
+    return hostvars[host] if hostvars is not None and host in hostvars else {}
 
 
 def _write(path: str, content: str) -> None:
@@ -107,6 +114,8 @@ class ActionModule(ActionBase):
     def _report(self, task_vars: dict) -> dict:
         options = self._options
         self._errors, self._unreachable = [], []
+        for option, name in TARGETS.items():
+            options[option] = self._of_all_hosts(task_vars, name, options[option])
         nodes = self._live_nodes(task_vars)
         nodes += self._recorded_nodes({node["entry"]["name"] for node in nodes})
         target = {"kube_proxy": options["target_kube_proxy"] or None, "kernel": options["target_kernel"] or None}
@@ -134,7 +143,7 @@ class ActionModule(ActionBase):
     def _live_nodes(self, task_vars: dict) -> list[dict]:
         hostvars, nodes = task_vars.get("hostvars", {}), []
         for host in self._options["hosts"]:
-            variables = hostvars[host] if host in hostvars else {}
+            variables = mapping_of(hostvars, host)
             outcome = plain(variables.get(self._options["result_name"])) if self._options["result_name"] in variables else None
             facts = mapping(mapping(outcome).get("ansible_facts")).get("ipvs")
             if facts is None or mapping(outcome).get("unreachable"):
@@ -161,6 +170,14 @@ class ActionModule(ActionBase):
             self._judge(nodes, unique, facts, {}, origin)
         return nodes
 
+    def _of_all_hosts(self, task_vars: dict, name: str, value):
+        """VALUE as it applies to nodes without a variable of their own.
+
+        This task runs once, with the variables of the first host: what stands in that host's inventory is not meant for others.
+        """
+        first = mapping_of(task_vars.get("hostvars"), task_vars.get("inventory_hostname"))
+        return value if name in load_extra_vars(self._loader) or name not in first else None
+
     def _own(self, variables, name: str, default):
         """An audit variable of one node (from its inventory), or what the role was given for all."""
         return plain(variables.get(name)) if name in variables else default
@@ -175,10 +192,7 @@ class ActionModule(ActionBase):
             self._errors.append({"path": f"audit_capabilities of {name}", "reason": str(error)})
             policy = read_policy(own)
         planned = None
-        targets = {
-            "kube_proxy": self._own(variables, "audit_target_kube_proxy", options["target_kube_proxy"]),
-            "kernel": self._own(variables, "audit_target_kernel", options["target_kernel"]),
-        }
+        targets = {option.removeprefix("target_"): self._own(variables, variable, options[option]) for option, variable in TARGETS.items()}
         if any(targets.values()):
             try:
                 planned = forecast.forecast(facts, **targets, policy=policy)
