@@ -109,7 +109,12 @@ class ActionModule(ActionBase):
         minimum = getattr(basic, "_PY_MIN", None)
         if isinstance(minimum, tuple) and minimum > (3, 6):
             core = mapping(task_vars.get("ansible_version")).get("full", "")
-            display.display(f"ansible-core {core} reads nodes with Python {minimum[0]}.{minimum[1]} or newer. Older nodes are listed as not read: audit them with ansible-core 2.16.")
+            display.display(
+                (
+                    f"ansible-core {core} reads nodes with Python {minimum[0]}.{minimum[1]} or newer. Older nodes are "
+                    f"listed as not read: audit them with ansible-core 2.16."
+                )
+            )
 
     def _report(self, task_vars: dict) -> dict:
         options = self._options

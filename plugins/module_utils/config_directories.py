@@ -13,7 +13,6 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 
-
 def merged_files(node, directories, ending='.conf'):
     """[(path, masked_by)] of the files in DIRECTORIES (highest precedence first), in the order of their names.
 

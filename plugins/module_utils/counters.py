@@ -10,7 +10,6 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 
-
 def _number(text, base=10):
     try:
         return int(text, base)

@@ -10,7 +10,6 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 
-
 def _kind(entry, unit):
     """Which kind of guard a writer is, or None if it is none."""
     if entry.get('phase') == 'ExecStartPost' and entry.get('unit') == unit:

@@ -45,7 +45,9 @@ def get(address, port, path, timeout_seconds, limit, until=None):
         connection = socket.create_connection((address, port), timeout_seconds)
         host = '[%s]' % address if ':' in address else address
         # HTTP/1.0: the answer is not sent in chunks, and the connection ends with it.
-        connection.sendall(('GET %s HTTP/1.0\r\nHost: %s:%d\r\nUser-Agent: kubeproxy.ipvs\r\nAccept: text/plain\r\n\r\n' % (path, host, port)).encode('ascii'))
+        connection.sendall(
+            ('GET %s HTTP/1.0\r\nHost: %s:%d\r\nUser-Agent: kubeproxy.ipvs\r\nAccept: text/plain\r\n\r\n' % (path, host, port)).encode('ascii')
+        )
         while len(answer.data) < limit:
             remaining = deadline - time.time()
             if remaining <= 0:

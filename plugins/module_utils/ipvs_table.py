@@ -55,8 +55,8 @@ def _live_ipv4():
     data = room.tobytes() if hasattr(room, 'tobytes') else room.tostring()
     found = []
     for start in range(0, filled, entry):
-        name = data[start:start + 16].split(b'\0', 1)[0].decode('ascii', 'replace')
-        found.append((name.split(':')[0], socket.inet_ntoa(data[start + 20:start + 24])))
+        name = data[start : start + 16].split(b'\0', 1)[0].decode('ascii', 'replace')
+        found.append((name.split(':')[0], socket.inet_ntoa(data[start + 20 : start + 24])))
     return found
 
 

@@ -181,7 +181,7 @@ def _symbols(node):
         chunk = rest + chunk
         # `in` is several times faster than the expression, which then only confirms.
         found.update(name for name, expression in wanted if name.encode('ascii') in chunk and expression.search(chunk))
-        rest = chunk[chunk.rfind(b'\n') + 1:]
+        rest = chunk[chunk.rfind(b'\n') + 1 :]
     found.update(name for name, expression in wanted if expression.search(rest + b'\n'))
     return sorted(found) if read else None
 

@@ -25,11 +25,27 @@ METRICS_LIMIT = 8 * 1024 * 1024
 # systemd.service(5), DefaultTimeoutStartSec=
 DEFAULT_TIMEOUT_START = 90
 EMBEDDED_FORMS = ('k3s', 'microk8s', 'openshift_sdn')
-VENDOR_SUFFIXES = (('+k3s', 'k3s'), ('+rke2', 'rke2'), ('-eks-', 'eks'), ('-gke.', 'gke'), ('-tke.', 'tke'), ('-aliyun.', 'ack'), ('-vke.', 'vke'), ('-r', 'cce'))
+VENDOR_SUFFIXES = (
+    ('+k3s', 'k3s'),
+    ('+rke2', 'rke2'),
+    ('-eks-', 'eks'),
+    ('-gke.', 'gke'),
+    ('-tke.', 'tke'),
+    ('-aliyun.', 'ack'),
+    ('-vke.', 'vke'),
+    ('-r', 'cce'),
+)
 VENDOR_PATHS = (('/opt/kube/bin/', 'kubeasz'), ('/opt/cloud/cce/', 'cce'), ('/opt/rke', 'rke1'), ('/go-runner', 'kops'), ('/snap/kube-proxy/', 'charmed'))
 UNKNOWN_SETTINGS = {
-    'mode': None, 'mode_source': None, 'metrics_address': None, 'healthz_address': None, 'strict_arp': None, 'exclude_cidrs': [],
-    'scheduler': None, 'verbosity': None, 'ignored_flags': [],
+    'mode': None,
+    'mode_source': None,
+    'metrics_address': None,
+    'healthz_address': None,
+    'strict_arp': None,
+    'exclude_cidrs': [],
+    'scheduler': None,
+    'verbosity': None,
+    'ignored_flags': [],
 }
 
 
@@ -238,7 +254,9 @@ def _ask(facts, timeout_seconds):
             facts['mode_effective'], facts['mode_source'] = mode, 'proxy_mode_endpoint'
         if status is not None:
             version = kube_proxy_version.build_info
-            dummy, body = http_get.get(metrics[0], metrics[1], '/metrics', timeout_seconds, METRICS_LIMIT, until=lambda data: version(data[-131072:]) is not None)
+            dummy, body = http_get.get(
+                metrics[0], metrics[1], '/metrics', timeout_seconds, METRICS_LIMIT, until=lambda data: version(data[-131072:]) is not None
+            )
             found = version(body)
             if found:
                 facts['version'], facts['version_source'] = found, 'metrics'
@@ -301,12 +319,33 @@ def _fill_unit(found, facts):
 def empty():
     """`kube_proxy` of docs/facts.md with nothing known."""
     facts = {
-        'running': None, 'form': None, 'vendor': None, 'pid': None, 'start_time': None, 'network_namespace': None, 'others': [],
-        'unit': None, 'unit_path': None, 'unit_drop_ins': [], 'unit_type': None, 'unit_exec_start_post': [], 'unit_timeout_start_seconds': None,
-        'manifest_path': None, 'pod_uid': None, 'container_id': None, 'image': None, 'argv': [],
-        'config_path': None, 'config_read_from': None, 'config_modified': None,
-        'mode_effective': None, 'mode_configured': None, 'version': None, 'version_source': None,
-        'metrics_answers': None, 'healthz_answers': None,
+        'running': None,
+        'form': None,
+        'vendor': None,
+        'pid': None,
+        'start_time': None,
+        'network_namespace': None,
+        'others': [],
+        'unit': None,
+        'unit_path': None,
+        'unit_drop_ins': [],
+        'unit_type': None,
+        'unit_exec_start_post': [],
+        'unit_timeout_start_seconds': None,
+        'manifest_path': None,
+        'pod_uid': None,
+        'container_id': None,
+        'image': None,
+        'argv': [],
+        'config_path': None,
+        'config_read_from': None,
+        'config_modified': None,
+        'mode_effective': None,
+        'mode_configured': None,
+        'version': None,
+        'version_source': None,
+        'metrics_answers': None,
+        'healthz_answers': None,
         'traces': {'kube_ipvs0': None, 'ip_vs_services': None, 'nft_table_kube_proxy': None},
         'kube_router': False,
     }

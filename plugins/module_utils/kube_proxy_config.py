@@ -15,15 +15,33 @@ METRICS_PORT, HEALTHZ_PORT = 10249, 10256
 MODES = ('ipvs', 'iptables', 'nftables', 'userspace')
 DEFAULT_MODE = 'iptables'
 # Flags that need no value; any other flag without "=" takes the next word.
-BOOLEANS = frozenset((
-    'masquerade-all', 'cleanup', 'cleanup-ipvs', 'cleanup-iptables', 'init-only', 'ipvs-strict-arp', 'profiling', 'help', 'bind-address-hard-fail',
-    'logtostderr', 'alsologtostderr', 'skip-headers', 'skip-log-headers', 'add-dir-header', 'one-output', 'iptables-localhost-nodeports',
-    'conntrack-tcp-be-liberal', 'version',
-))
+BOOLEANS = frozenset(
+    (
+        'masquerade-all',
+        'cleanup',
+        'cleanup-ipvs',
+        'cleanup-iptables',
+        'init-only',
+        'ipvs-strict-arp',
+        'profiling',
+        'help',
+        'bind-address-hard-fail',
+        'logtostderr',
+        'alsologtostderr',
+        'skip-headers',
+        'skip-log-headers',
+        'add-dir-header',
+        'one-output',
+        'iptables-localhost-nodeports',
+        'conntrack-tcp-be-liberal',
+        'version',
+    )
+)
 # With --config the whole configuration comes from the file: these flags are then accepted and have no effect.
 _REPLACED = re.compile(
-    r'^(?:proxy-mode|proxy-port-range|cluster-cidr|bind-address|bind-address-hard-fail|kubeconfig|feature-gates|masquerade-all|nodeport-addresses|oom-score-adj|udp-timeout|'
-    r'profiling|detect-local-mode|show-hidden-metrics-for-version|config-sync-period|(?:metrics|healthz)-(?:bind-address|port)|(?:iptables|ipvs|nftables|conntrack|kube-api|pod)-.+)$'
+    r'^(?:proxy-mode|proxy-port-range|cluster-cidr|bind-address|bind-address-hard-fail|kubeconfig|feature-gates|masquerade-all|'
+    r'nodeport-addresses|oom-score-adj|udp-timeout|profiling|detect-local-mode|show-hidden-metrics-for-version|config-sync-period|'
+    r'(?:metrics|healthz)-(?:bind-address|port)|(?:iptables|ipvs|nftables|conntrack|kube-api|pod)-.+)$'
 )
 
 

@@ -21,7 +21,12 @@ K3S_CONFIG, RKE2_CONFIG = '/etc/rancher/k3s/config.yaml', '/etc/rancher/rke2/con
 RANCHER_FLAGS = ('--proxy-mode=iptables', '--healthz-bind-address=127.0.0.1')
 RKE2_DATA = '/var/lib/rancher/rke2'
 MICROK8S_ARGUMENTS = '/var/snap/microk8s/current/args/kube-proxy'
-MANIFEST_DIRECTORIES = ('/etc/kubernetes/manifests', '/var/lib/rancher/rke2/agent/pod-manifests', '/var/lib/rancher/k3s/agent/pod-manifests', '/etc/kubelet.d')
+MANIFEST_DIRECTORIES = (
+    '/etc/kubernetes/manifests',
+    '/var/lib/rancher/rke2/agent/pod-manifests',
+    '/var/lib/rancher/k3s/agent/pod-manifests',
+    '/etc/kubelet.d',
+)
 KUBELET_ROOTS = ('/var/lib/kubelet', '/var/lib/k0s/kubelet', '/var/snap/microk8s/common/var/lib/kubelet')
 KUBELET_CONFIGS = ('/var/lib/kubelet/config.yaml', '/etc/kubernetes/kubelet-config.yaml', '/var/lib/kubelet/kubelet-config.yaml')
 CCE_FLAGS = '/opt/cloud/cce/kubernetes/kube-proxy/kube-proxy'
@@ -45,9 +50,9 @@ def after_program(words):
     for position, word in enumerate(words):
         base = os.path.basename(word)
         if base == KUBE_PROXY:
-            return words[position + 1:]
-        if base == 'hyperkube' and words[position + 1:position + 2] and words[position + 1] in HYPERKUBE_WORDS:
-            return words[position + 2:]
+            return words[position + 1 :]
+        if base == 'hyperkube' and words[position + 1 : position + 2] and words[position + 1] in HYPERKUBE_WORDS:
+            return words[position + 2 :]
         if re.search(r'(?:^|[\s/])kube-proxy\s', word) and position and words[position - 1].endswith('c'):
             inner = re.split(r'\s\d?>|[|;&]', re.sub(r'^\s*exec\s+', '', word))[0].split()
             return after_program(inner)

@@ -31,7 +31,7 @@ LOG_FILES = ('/var/log/kube-proxy.log', '/var/log/cce/kubernetes/kube-proxy.log'
 POD_LOGS = '/var/log/pods'
 _LOG_VERSION = re.compile(r'"Version info" version="v([^"\s]+)"|\bVersion: v(\d\S*)')
 _LOG_MODE = re.compile(r'\bUsing (ipvs|iptables|nftables|userspace) Proxier')
-_BUILD_INFO = re.compile(br'kubernetes_build_info\{[^}]*git_?[vV]ersion="v?([^"]+)"')
+_BUILD_INFO = re.compile(b'kubernetes_build_info\\{[^}]*git_?[vV]ersion="v?([^"]+)"')
 
 
 def build_info(metrics):

@@ -194,8 +194,10 @@ class NodeFiles(object):
         if handle is None:
             return
         try:
-            for line in handle:
+            line = handle.readline()
+            while line:
                 yield line
+                line = handle.readline()
         except (IOError, OSError) as error:
             self._report_error(path, error)
         finally:

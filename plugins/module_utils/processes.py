@@ -24,7 +24,9 @@ CLOCK_TICKS = 100
 
 _POD = re.compile(r'pod([0-9a-f]{32}|[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?![0-9a-f])')
 _CONTAINER = re.compile(r'(?:^|[-:/])([0-9a-f]{64})(?:\.scope)?$')
-_CONTAINER_ENGINE = re.compile(r'(?:^|/)(?:docker|libpod|libpod_parent|lxc|containerd|nerdctl)(?:/|-[0-9a-f]{12,64})|/(?:docker|libpod|cri-containerd|nerdctl)-[0-9a-f]{64}\.scope')
+_CONTAINER_ENGINE = re.compile(
+    r'(?:^|/)(?:docker|libpod|libpod_parent|lxc|containerd|nerdctl)(?:/|-[0-9a-f]{12,64})|/(?:docker|libpod|cri-containerd|nerdctl)-[0-9a-f]{64}\.scope'
+)
 _UNIT = re.compile(r'^(.+\.service)$')
 _TITLE = re.compile(r'(?:^|/)k3s (?:server|agent)\s*$')
 

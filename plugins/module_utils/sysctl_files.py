@@ -62,7 +62,7 @@ def parse(text, path, masked_by=None):
         key, separator, value = stripped.partition('=')
         key = normal_key(key.strip().lstrip('-').strip())
         if key.startswith('proc/sys/'):
-            key = key[len('proc/sys/'):]
+            key = key[len('proc/sys/') :]
         if key == KEY:
             excludes = not separator and stripped.startswith('-')
             if separator or excludes:

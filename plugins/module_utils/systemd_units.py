@@ -32,9 +32,29 @@ CGROUPS = ('/sys/fs/cgroup/system.slice/', '/sys/fs/cgroup/systemd/system.slice/
 UNITS = re.compile(r'^(?:[^/]+)\.(?:service|timer)$')
 _SPAN = re.compile(r'(\d+(?:\.\d+)?)\s*([a-z]*)')
 _SECONDS = {
-    '': 1, 's': 1, 'sec': 1, 'second': 1, 'seconds': 1, 'ms': 0.001, 'msec': 0.001, 'us': 0.000001, 'usec': 0.000001,
-    'm': 60, 'min': 60, 'minute': 60, 'minutes': 60, 'h': 3600, 'hr': 3600, 'hour': 3600, 'hours': 3600,
-    'd': 86400, 'day': 86400, 'days': 86400, 'w': 604800, 'week': 604800, 'weeks': 604800,
+    '': 1,
+    's': 1,
+    'sec': 1,
+    'second': 1,
+    'seconds': 1,
+    'ms': 0.001,
+    'msec': 0.001,
+    'us': 0.000001,
+    'usec': 0.000001,
+    'm': 60,
+    'min': 60,
+    'minute': 60,
+    'minutes': 60,
+    'h': 3600,
+    'hr': 3600,
+    'hour': 3600,
+    'hours': 3600,
+    'd': 86400,
+    'day': 86400,
+    'days': 86400,
+    'w': 604800,
+    'week': 604800,
+    'weeks': 604800,
 }
 
 
@@ -208,7 +228,13 @@ def _calendar_period(text):
     named = {'minutely': 60, 'hourly': 3600, 'daily': 86400, 'weekly': 604800, 'monthly': 31 * 86400}
     if text.lower() in named:
         return named[text.lower()]
-    for expression, unit in ((r'\*:\*:\*$', 1), (r'\*:\*:(?:\d+|\*)/(\d+)$', 1), (r'\*:(?:\d+|\*)/(\d+)(?::\d+)?$', 60), (r'\*:\*(?::\d+)?$', 60), (r'\*:\d+(?::\d+)?$', 3600)):
+    for expression, unit in (
+        (r'\*:\*:\*$', 1),
+        (r'\*:\*:(?:\d+|\*)/(\d+)$', 1),
+        (r'\*:(?:\d+|\*)/(\d+)(?::\d+)?$', 60),
+        (r'\*:\*(?::\d+)?$', 60),
+        (r'\*:\d+(?::\d+)?$', 3600),
+    ):
         found = re.search(expression, text.strip())
         if found:
             return unit * (int(found.group(1)) if found.groups() else 1)

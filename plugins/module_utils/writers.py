@@ -61,7 +61,12 @@ def _udev_rules(node):
         if masked_by:
             continue
         for number, line in enumerate((node.text(path) or '').replace('\\\n', ' ').split('\n'), 1):
-            if not line.lstrip().startswith('#') and 'RUN' in line and re.search(r'KERNEL=="ip_vs["*]|net/ipv4/vs|conn_reuse_mode', line) and re.search(r'SUBSYSTEM=="module"|ip_vs', line):
+            if (
+                not line.lstrip().startswith('#')
+                and 'RUN' in line
+                and re.search(r'KERNEL=="ip_vs["*]|net/ipv4/vs|conn_reuse_mode', line)
+                and re.search(r'SUBSYSTEM=="module"|ip_vs', line)
+            ):
                 found.append((path, number, line))
     return found
 
@@ -135,7 +140,13 @@ def _tuned_profile(node, name, depth=0):
         if text is None:
             continue
         sections = _tuned_sections(text)
-        own = [(path, number, line, value) for section, lines in sections.items() if section == 'sysctl' for number, key, value, line in lines if key.replace('.', '/').lstrip('-') == KEY]
+        own = [
+            (path, number, line, value)
+            for section, lines in sections.items()
+            if section == 'sysctl'
+            for number, key, value, line in lines
+            if key.replace('.', '/').lstrip('-') == KEY
+        ]
         if own:
             return own[-1]
         for dummy, key, value, dummy in reversed(sections.get('main', [])):

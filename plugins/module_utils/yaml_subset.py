@@ -21,8 +21,26 @@ _FLOAT = re.compile(r'^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?$')
 _WORDS = {'': None, '~': None, 'null': None, 'Null': None, 'NULL': None}
 _WORDS.update((word, True) for word in ('true', 'True', 'TRUE', 'yes', 'Yes', 'YES', 'on', 'On', 'ON'))
 _WORDS.update((word, False) for word in ('false', 'False', 'FALSE', 'no', 'No', 'NO', 'off', 'Off', 'OFF'))
-_ESCAPES = {'n': '\n', 't': '\t', 'r': '\r', '0': '\0', 'a': '\a', 'b': '\b', 'e': '\x1b', 'f': '\f', 'v': '\v', ' ': ' ', '/': '/', '"': '"', '\\': '\\',
-            'N': u'\x85', '_': u'\xa0', 'L': u'\u2028', 'P': u'\u2029', '\t': '\t'}
+_ESCAPES = {
+    'n': '\n',
+    't': '\t',
+    'r': '\r',
+    '0': '\0',
+    'a': '\a',
+    'b': '\b',
+    'e': '\x1b',
+    'f': '\f',
+    'v': '\v',
+    ' ': ' ',
+    '/': '/',
+    '"': '"',
+    '\\': '\\',
+    'N': '\x85',
+    '_': '\xa0',
+    'L': '\u2028',
+    'P': '\u2029',
+    '\t': '\t',
+}
 _WIDTHS = {'x': 2, 'u': 4, 'U': 8}
 
 try:
@@ -60,18 +78,18 @@ def _walk_escapes(text, number):
         if character != '\\':
             out.append(character)
             continue
-        kind = text[position:position + 1]
+        kind = text[position : position + 1]
         position += 1
         width = _WIDTHS.get(kind)
         if width:
-            digits = text[position:position + width]
+            digits = text[position : position + width]
             position += width
-            if not re.match(r'^[0-9a-fA-F]{%d}$' % width, digits) or int(digits, 16) > 0x10ffff:
+            if not re.match(r'^[0-9a-fA-F]{%d}$' % width, digits) or int(digits, 16) > 0x10FFFF:
                 raise YamlError('line %d: bad escape' % number)
             try:
                 out.append(_character(int(digits, 16)))
             except ValueError:
-                out.append(u'\ufffd')
+                out.append('\ufffd')
         elif kind in _ESCAPES:
             out.append(_ESCAPES[kind])
         else:
@@ -86,7 +104,7 @@ def _end_of_quoted(text, start):
         if text[position] == '\\' and quote == '"':
             position += 2
         elif text[position] == quote:
-            if quote == "'" and text[position + 1:position + 2] == "'":
+            if quote == "'" and text[position + 1 : position + 2] == "'":
                 position += 2
                 continue
             return position + 1
@@ -132,7 +150,7 @@ class _Flow(object):
                 return
 
     def peek(self):
-        return self.text[self.position:self.position + 1]
+        return self.text[self.position : self.position + 1]
 
     def whole(self):
         """The only value of the text."""
@@ -163,7 +181,7 @@ class _Flow(object):
         if end < 0:
             self.fail('a quote is not closed')
         self.position = end
-        inner = self.text[start + 1:end - 1]
+        inner = self.text[start + 1 : end - 1]
         # A line break inside quotes is a blank, an empty line a break.
         inner = re.sub(r'[ \t]*\n[ \t]*(\n?)', lambda match: match.group(1) or ' ', inner)
         return inner.replace("''", "'") if self.text[start] == "'" else _walk_escapes(inner, self.number)
@@ -172,13 +190,13 @@ class _Flow(object):
         start = self.position
         while self.position < len(self.text):
             character = self.text[self.position]
-            following = self.text[self.position + 1:self.position + 2]
+            following = self.text[self.position + 1 : self.position + 2]
             if stops and (character in ',[]{}' or (character == ':' and following in ('', ' ', '\n', ',', ']', '}'))):
                 break
             if character == '#' and self.position > start and self.text[self.position - 1] in ' \t\n':
                 break
             self.position += 1
-        return ' '.join(self.text[start:self.position].split())
+        return ' '.join(self.text[start : self.position].split())
 
     def sequence(self, depth):
         self.position += 1

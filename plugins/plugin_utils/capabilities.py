@@ -16,12 +16,10 @@ from __future__ import annotations
 import datetime
 import functools
 
-from packaging.version import Version
-
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, mapping
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import CAPABILITIES, expression, load, source_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import build_date, leading_version, version
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Version, build_date, leading_version, version
 
 UNKNOWN = "unknown"
 
@@ -145,7 +143,7 @@ def _from_probe(capability: str, facts: NodeFacts) -> dict | None:
     return {"state": state, "evidence": "probe", "confidence": "proven", "source": "measured on this kernel"} if state in ("yes", "no") else None
 
 
-FIRST_WITH_SYSCTL = Version("4.1")
+FIRST_WITH_SYSCTL = "4.1"
 
 
 def has_sysctl(facts: NodeFacts) -> bool | None:
@@ -153,7 +151,7 @@ def has_sysctl(facts: NodeFacts) -> bool | None:
     if facts.value_absent or facts.value is not None:
         return not facts.value_absent
     kernel = facts.kernel_version
-    if kernel is None or kernel >= FIRST_WITH_SYSCTL:
+    if kernel is None or kernel >= Version(FIRST_WITH_SYSCTL):
         return None if kernel is None else True
     row = find_row(facts, load("kernels")["rows"])
     if row is None:
@@ -170,7 +168,7 @@ def kernel_letter(facts: NodeFacts, capabilities: dict) -> str | None:
     kernel = facts.kernel_version
     if kernel is None:
         return None
-    if kernel < FIRST_WITH_SYSCTL:
+    if kernel < Version(FIRST_WITH_SYSCTL):
         return {True: "B", False: "A", None: None}[has_sysctl(facts)]
     if kernel >= Version("5.9rc1"):
         return "E"
@@ -183,7 +181,11 @@ def _from_operator(capability: str, facts: NodeFacts, policy: Policy) -> dict | 
     row = find_row(facts, policy.known_kernels)
     if row is None:
         return None
-    answer = _from_row(capability, row, facts, "operator") or _from_version(capability, row, facts) or _from_build_date(capability, row if "build_dates" in row else {"build_dates": {}}, facts)
+    answer = (
+        _from_row(capability, row, facts, "operator")
+        or _from_version(capability, row, facts)
+        or _from_build_date(capability, row if "build_dates" in row else {"build_dates": {}}, facts)
+    )
     return {**answer, "evidence": "operator"} if answer else None
 
 
@@ -225,5 +227,3 @@ def judge_kernel(facts: NodeFacts, policy: Policy) -> dict[str, dict]:
     if reuse["state"] == "no" and flush["state"] == UNKNOWN:
         judged["flushes_deleted"] = {**{key: reuse[key] for key in ("evidence", "confidence", "source")}, "state": "no"}
     return judged
-
-

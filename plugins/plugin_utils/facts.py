@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from packaging.version import Version
-
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Version, leading_version
 
 SCHEMA = 1
 MODES = ("ipvs", "iptables", "nftables", "userspace")

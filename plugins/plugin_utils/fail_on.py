@@ -12,7 +12,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERD
 
 UNREACHABLE = "unreachable"
 WORDS = (*VERDICTS, UNREACHABLE)
-EXAMPLES = 5
+EXAMPLE_NAMES = 5
 
 
 class QueryError(ValueError):
@@ -62,13 +62,15 @@ def check_fail_on(fail_on) -> list[str] | str | None:
 
 
 def _named(names: list[str]) -> str:
-    more = len(names) - EXAMPLES
-    return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - EXAMPLE_NAMES
+    return ", ".join(names[:EXAMPLE_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _word_matches(word: str, report: dict) -> list[str]:
     if word == UNREACHABLE:
-        return [f"{len(report['unreachable'])} unreachable: {_named([str(entry['name']) for entry in report['unreachable']])}"] if report["unreachable"] else []
+        return (
+            [f"{len(report['unreachable'])} unreachable: {_named([str(entry['name']) for entry in report['unreachable']])}"] if report["unreachable"] else []
+        )
     now = [node["name"] for node in report["nodes"] if node["verdict"] == word]
     later = [node["name"] for node in report["nodes"] if mapping(node.get("forecast")).get("verdict") == word and node["verdict"] != word]
     found = [(now, ""), (later, " after the planned change")]

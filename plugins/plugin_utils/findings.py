@@ -68,7 +68,9 @@ def _persistence(entries: dict):
         what = (entry["value"], entry.get("writer"))
         if moment != "now" and entry["verdict"] in BAD and now["verdict"] != entry["verdict"] and what not in told:
             told.add(what)
-            yield finding("not_persistent", value=now["value"], moment=moment.replace("_", " "), next_value=entry["value"], writer=entry.get("writer") or "the kernel")
+            yield finding(
+                "not_persistent", value=now["value"], moment=moment.replace("_", " "), next_value=entry["value"], writer=entry.get("writer") or "the kernel"
+            )
 
 
 def _writers(facts: NodeFacts):
@@ -159,7 +161,15 @@ def find(facts: NodeFacts, applies: bool | None, entries: dict) -> list[dict]:
     """The findings of a node, worst first. applies: whether kube-proxy runs in IPVS mode; entries: the moments."""
     found = []
     if applies:
-        for group in (_stuck(facts), _value_findings(facts), _persistence(entries), _guards(facts), _writers(facts), _version(facts), _pressure(facts, entries)):
+        for group in (
+            _stuck(facts),
+            _value_findings(facts),
+            _persistence(entries),
+            _guards(facts),
+            _writers(facts),
+            _version(facts),
+            _pressure(facts, entries),
+        ):
             found.extend(group)
     elif applies is False and facts.form is not None:
         found.extend(_leftovers(facts))

@@ -15,7 +15,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import UNKN
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
 
 SCHEMA = 1
-EXAMPLES = 5
+EXAMPLE_NAMES = 5
 NOT_KNOWN = "unknown"
 
 
@@ -88,7 +88,7 @@ def _groups(entries: list[dict]) -> list[dict]:
         members[tuple(str(part) for part in _group_key(entry))].append(entry["name"])
     ordered = sorted(members.items(), key=lambda item: (_rank(item[0][0]), -len(item[1]), item[0]))
     names = ("verdict", "plan", "kernel", "os", "kube_proxy", "mode")
-    return [{**dict(zip(names, key)), "count": len(nodes), "examples": nodes[:EXAMPLES]} for key, nodes in ordered]
+    return [{**dict(zip(names, key)), "count": len(nodes), "examples": nodes[:EXAMPLE_NAMES]} for key, nodes in ordered]
 
 
 def _finding_groups(entries: list[dict]) -> list[dict]:
@@ -105,7 +105,7 @@ def _finding_groups(entries: list[dict]) -> list[dict]:
         return (SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES), -len(nodes), key)
 
     return [
-        {"key": key, "severity": severity, "count": len(nodes), "text": example[key, severity], "examples": nodes[:EXAMPLES]}
+        {"key": key, "severity": severity, "count": len(nodes), "text": example[key, severity], "examples": nodes[:EXAMPLE_NAMES]}
         for (key, severity), nodes in sorted(members.items(), key=order)
     ]
 
@@ -144,5 +144,7 @@ def fleet(verdicts, unreachable=(), errors=(), target=None) -> dict:
     with_forecast = [entry for entry in entries if isinstance(entry.get("forecast"), dict)]
     if with_forecast:
         report["target"] = plain(target) if target else mapping(with_forecast[0]["forecast"].get("target"))
-        report["summary"]["forecast"] = _count(with_forecast, lambda entry: str(entry["forecast"].get("verdict", UNKNOWN)), lambda word: _rank(word) if word in VERDICTS else 99)
+        report["summary"]["forecast"] = _count(
+            with_forecast, lambda entry: str(entry["forecast"].get("verdict", UNKNOWN)), lambda word: _rank(word) if word in VERDICTS else 99
+        )
     return report

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from packaging.version import Version
-
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_versions, moments
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.capabilities import judge_kernel, kernel_letter
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, read, text
@@ -17,7 +15,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.findings import fin
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load, source_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plan import make_plan
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Version, leading_version
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import in_ipvs_mode, moment_entries, worst
 
 
@@ -137,7 +135,8 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
         "plan": make_plan(rebooted, applies, can_then, after, word),
         "transitions": transitions(before, rebooted, letters) if applies is not False else [],
         "modes": {
-            "ipvs": kube_proxy_versions.at_start(rebooted.kube_proxy, rebooted.kernel_version, moments.after_reboot(rebooted).absent).action != kube_proxy_versions.FAIL,
+            "ipvs": kube_proxy_versions.at_start(rebooted.kube_proxy, rebooted.kernel_version, moments.after_reboot(rebooted).absent).action
+            != kube_proxy_versions.FAIL,
             "iptables": True,
             "nftables": kube_proxy_versions.nftables_possible(rebooted.kube_proxy, rebooted.kernel_version),
         },
@@ -146,5 +145,8 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
 
 def target_text(target: dict) -> str:
     """The planned change in words: 'kube-proxy 1.22.0, kernel 5.10.0'."""
-    parts = [f"kube-proxy {target['kube_proxy']}" if text(target.get("kube_proxy")) else "", f"kernel {target['kernel']}" if text(target.get("kernel")) else ""]
+    parts = [
+        f"kube-proxy {target['kube_proxy']}" if text(target.get("kube_proxy")) else "",
+        f"kernel {target['kernel']}" if text(target.get("kernel")) else "",
+    ]
     return ", ".join(part for part in parts if part)

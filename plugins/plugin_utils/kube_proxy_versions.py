@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from packaging.version import Version
-
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import expression, load, source_text
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version, vendor_suffix, version
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Version, leading_version, vendor_suffix, version
 
 LEAVE, WRITE, FAIL, UNKNOWN = "leave", "write", "fail", "unknown"
 

@@ -43,9 +43,16 @@ def _load_sentence(facts: NodeFacts) -> str:
     if measured is None:
         return "How many short connections this node carries was not measured."
     if measured.level == load.NONE:
-        return f"No client is near the {measured.threshold} connections per second to one service at which ports are reused: the node is not under the load that shows the problem."
+        return (
+            f"No client is near the {measured.threshold} connections per second to one service at which ports are "
+            f"reused: the node is not under the load that shows the problem."
+        )
     near = "above" if measured.level == load.REACHED else "near"
-    return f"{measured.client} opens about {measured.rate} connections per second to {measured.service}, {near} the {measured.threshold} at which ports are reused: the node is under the load that shows the problem."
+    return (
+        f"{measured.client} opens about {measured.rate} connections per second to {measured.service}, {near} "
+        f"the {measured.threshold} at which ports are reused: the node is under the load that shows the "
+        f"problem."
+    )
 
 
 def _options(facts: NodeFacts) -> list[dict]:
@@ -71,7 +78,9 @@ def _to_value(facts: NodeFacts, value: int, capability: str, capabilities: dict,
     rests_on = (REUSE,) if capability == REUSE else (REUSE, capability)
     if not wrong:
         return _plan("none", f"{because}, and every moment keeps it", value, rests_on)
-    against = [writer for writer in facts.writers if (writer.moments or writer.period_seconds) and (writer.value is None or (writer.value == 0) != (value == 0))]
+    against = [
+        writer for writer in facts.writers if (writer.moments or writer.period_seconds) and (writer.value is None or (writer.value == 0) != (value == 0))
+    ]
     files = sorted({writer.path for writer in against if writer.kind not in PROGRAMS and writer.path})
     start = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version)
     rewrites = start.action != kube_proxy_versions.LEAVE and (start.value != value or start.action == kube_proxy_versions.UNKNOWN)
@@ -80,7 +89,13 @@ def _to_value(facts: NodeFacts, value: int, capability: str, capabilities: dict,
     if rewrites or programs:
         who = "kube-proxy" if rewrites else programs[0].name
         again = "may set" if start.action == kube_proxy_versions.UNKNOWN and rewrites else "sets"
-        return _plan("hold", f"{because}, but {who} {again} {1 - value if value in (0, 1) else 0} at every start: set it, and again after each start", value, rests_on, **more)
+        return _plan(
+            "hold",
+            f"{because}, but {who} {again} {1 - value if value in (0, 1) else 0} at every start: set it, and again after each start",
+            value,
+            rests_on,
+            **more,
+        )
     also = f" and take it out of {', '.join(files)}" if files else ""
     return _plan("set", f"{because} and kube-proxy leaves it alone: set it once{also}", value, rests_on, **more)
 
@@ -107,4 +122,6 @@ def make_plan(facts: NodeFacts, applies: bool | None, capabilities: dict, entrie
     if capabilities[REUSE]["state"] == "no":
         return _decide(facts, capabilities)
     leaning = " (it probably has the fix, but that is only inferred)" if capabilities[REUSE].get("leaning") else ""
-    return _plan("probe", f"nobody knows whether this kernel drops the first packet of a reused connection{leaning}: probe it, or look into its package changelog")
+    return _plan(
+        "probe", f"nobody knows whether this kernel drops the first packet of a reused connection{leaning}: probe it, or look into its package changelog"
+    )

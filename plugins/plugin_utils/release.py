@@ -12,7 +12,11 @@ from __future__ import annotations
 import datetime
 import re
 
-from packaging.version import InvalidVersion, Version
+try:
+    from packaging.version import InvalidVersion, Version
+except ImportError:
+    # ansible-core itself needs packaging: this is for tools that only look at the file.
+    InvalidVersion = Version = None
 
 # Kernels of reproducible builds carry the epoch, 1980 or the like instead of their day.
 EARLIEST_BUILD = datetime.date(2006, 1, 1)

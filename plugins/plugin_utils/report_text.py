@@ -90,7 +90,15 @@ def table(report: dict, maximum_groups: int = 40) -> str:
     head = ["NODES", "VERDICT", "PLAN", "KERNEL", "OS", "KUBE-PROXY", "EXAMPLES"]
     widths = [7, 14, 18, 48, 40, 26, 100]
     rows = [
-        [str(group["count"]), group["verdict"], group["plan"], group["kernel"], group["os"], f"{group['kube_proxy']} {group['mode']}" if group["mode"] != "none" else "none", examples({**group, "examples": group["examples"][:3]})]
+        [
+            str(group["count"]),
+            group["verdict"],
+            group["plan"],
+            group["kernel"],
+            group["os"],
+            f"{group['kube_proxy']} {group['mode']}" if group["mode"] != "none" else "none",
+            examples({**group, "examples": group["examples"][:3]}),
+        ]
         for group in report["groups"][:maximum_groups]
     ]
     if rows:
@@ -101,7 +109,11 @@ def table(report: dict, maximum_groups: int = 40) -> str:
     present = [word for word in VERDICTS if word in report["summary"]["verdicts"]]
     if present:
         lines += ["", *columns(["", ""], [[word, MEANING[word]] for word in present], [14, 100])[1:]]
-    lines += _table_part("FINDINGS", [[finding["severity"], str(finding["count"]), finding["key"], finding["text"]] for finding in report["findings"] if finding["severity"] != "info"], [8, 7, 28, 140])
+    lines += _table_part(
+        "FINDINGS",
+        [[finding["severity"], str(finding["count"]), finding["key"], finding["text"]] for finding in report["findings"] if finding["severity"] != "info"],
+        [8, 7, 28, 140],
+    )
     if "target" in report:
         lines += ["", f"AFTER {clean(target_text(report['target']))}"]
         lines += columns(["", ""], [[str(count), word] for word, count in report["summary"]["forecast"].items()], [7, 14])[1:]
@@ -139,12 +151,24 @@ def _markdown_table(head: list[str], rows: list[list]) -> list[str]:
 def _node_lines(node: dict) -> list[str]:
     facts = node["facts"]
     lines = [f"### {escape(node['name'])}", ""]
-    lines += [f"{escape(facts['os'])}, kernel {escape(facts['kernel'])}, kube-proxy {escape(facts['kube_proxy'])} ({escape(facts['form'])}, mode {escape(facts['mode'])})", ""]
+    lines += [
+        (
+            f"{escape(facts['os'])}, kernel {escape(facts['kernel'])}, kube-proxy {escape(facts['kube_proxy'])} "
+            f"({escape(facts['form'])}, mode {escape(facts['mode'])})"
+        ),
+        "",
+    ]
     if node.get("origin"):
         lines += [f"Recorded facts: {escape(node['origin'])}", ""]
-    rows = [[MOMENT_NAMES.get(name, name), "?" if moment.get("value") is None else moment["value"], moment.get("verdict"), moment.get("writer", "")] for name, moment in node["moments"].items()]
+    rows = [
+        [MOMENT_NAMES.get(name, name), "?" if moment.get("value") is None else moment["value"], moment.get("verdict"), moment.get("writer", "")]
+        for name, moment in node["moments"].items()
+    ]
     lines += _markdown_table(["moment", "value", "verdict", "set by"], rows)
-    rows = [[name, entry.get("state"), entry.get("evidence", ""), entry.get("confidence", ""), entry.get("source", "")] for name, entry in node["capabilities"].items()]
+    rows = [
+        [name, entry.get("state"), entry.get("evidence", ""), entry.get("confidence", ""), entry.get("source", "")]
+        for name, entry in node["capabilities"].items()
+    ]
     lines += _markdown_table(["capability", "", "evidence", "confidence", "source"], rows)
     lines += [f"- **{escape(finding['severity'])}** {escape(finding['key'])}: {escape(finding['text'])}" for finding in node["findings"]]
     lines += [f"- plan **{escape(node['plan']['action'])}**: {escape(node['plan']['reason'])}", ""]
@@ -163,21 +187,37 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
     lines += ["## Groups, worst first", ""]
     lines += _markdown_table(
         ["nodes", "verdict", "plan", "kernel", "os", "kube-proxy", "mode", "for example"],
-        [[group["count"], group["verdict"], group["plan"], group["kernel"], group["os"], group["kube_proxy"], group["mode"], examples(group)] for group in report["groups"]],
+        [
+            [group["count"], group["verdict"], group["plan"], group["kernel"], group["os"], group["kube_proxy"], group["mode"], examples(group)]
+            for group in report["groups"]
+        ],
     )
     if report["findings"]:
         lines += ["## Findings", ""]
-        lines += _markdown_table(["severity", "nodes", "finding", "for example", "on"], [[row["severity"], row["count"], row["key"], row["text"], examples(row)] for row in report["findings"]])
+        lines += _markdown_table(
+            ["severity", "nodes", "finding", "for example", "on"],
+            [[row["severity"], row["count"], row["key"], row["text"], examples(row)] for row in report["findings"]],
+        )
     if "target" in report:
         lines += [f"## After {escape(target_text(report['target']))}", ""]
         lines += _markdown_table(["nodes", "verdict"], [[count, word] for word, count in report["summary"]["forecast"].items()])
         lines += [f"- {count} node{'s' if count != 1 else ''}: {escape(sentence)}" for sentence, count in _transitions(report)] + [""]
-        rows = [[node["name"], *(_moment_word(node["forecast"]["moments"].get(name, {})) for name in ("now", "upgrade", "reboot")), node["forecast"]["plan"]["action"]] for node in report["nodes"][:maximum_nodes] if "forecast" in node]
+        rows = [
+            [
+                node["name"],
+                *(_moment_word(node["forecast"]["moments"].get(name, {})) for name in ("now", "upgrade", "reboot")),
+                node["forecast"]["plan"]["action"],
+            ]
+            for node in report["nodes"][:maximum_nodes]
+            if "forecast" in node
+        ]
         lines += _markdown_table(["node", "now", "after the upgrade", "after a reboot", "plan"], rows)
     if report["unreachable"]:
         lines += ["## Not read", ""] + _markdown_table(["node", "reason"], [[entry["name"], entry["reason"]] for entry in report["unreachable"]])
     if report["errors"]:
-        lines += ["## Facts that could not be used", ""] + _markdown_table(["file", "reason"], [[entry["path"], entry["reason"]] for entry in report["errors"]])
+        lines += ["## Facts that could not be used", ""] + _markdown_table(
+            ["file", "reason"], [[entry["path"], entry["reason"]] for entry in report["errors"]]
+        )
     lines += ["## Nodes", ""]
     for node in report["nodes"][:maximum_nodes]:
         lines += _node_lines(node)

@@ -63,8 +63,17 @@ def kernel(release, version="#1 SMP", os_id="linux", name="Linux", version_id="1
 
 def ipvs_sysctls(conn_reuse_mode, conntrack=1, expire_nodest_conn=1, **more):
     """/proc/sys/net/ipv4/vs with the module loaded."""
-    values = {"conn_reuse_mode": conn_reuse_mode, "conntrack": conntrack, "expire_nodest_conn": expire_nodest_conn, "expire_quiescent_template": 1, "schedule_icmp": 0, **more}
-    return {"/proc/modules": "ip_vs_rr 16384 9 - Live 0x0\nip_vs 155648 11 ip_vs_rr, Live 0x0\n"} | {f"/proc/sys/net/ipv4/vs/{key}": f"{value}\n" for key, value in values.items() if value is not None}
+    values = {
+        "conn_reuse_mode": conn_reuse_mode,
+        "conntrack": conntrack,
+        "expire_nodest_conn": expire_nodest_conn,
+        "expire_quiescent_template": 1,
+        "schedule_icmp": 0,
+        **more,
+    }
+    return {"/proc/modules": "ip_vs_rr 16384 9 - Live 0x0\nip_vs 155648 11 ip_vs_rr, Live 0x0\n"} | {
+        f"/proc/sys/net/ipv4/vs/{key}": f"{value}\n" for key, value in values.items() if value is not None
+    }
 
 
 def _hex(address):
@@ -73,14 +82,25 @@ def _hex(address):
 
 def ipvs_table(services):
     """/proc/net/ip_vs and kube-ipvs0 of {('TCP', '10.96.0.1', 443): [(address, port, weight, active, inactive)]}."""
-    lines = ["IP Virtual Server version 1.2.1 (size=4096)", "Prot LocalAddress:Port Scheduler Flags", "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn"]
+    lines = [
+        "IP Virtual Server version 1.2.1 (size=4096)",
+        "Prot LocalAddress:Port Scheduler Flags",
+        "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn",
+    ]
     addresses = ["1: lo    inet 127.0.0.1/8 scope host lo", "2: eth0    inet 10.0.0.17/24 brd 10.0.0.255 scope global eth0"]
     for (protocol, address, port), destinations in services.items():
         lines.append(f"{protocol}  {_hex(address)}:{port:04X} rr  ")
-        lines += [f"  -> {_hex(host)}:{number:04X}      Masq    {weight}      {active}          {inactive}         " for host, number, weight, active, inactive in destinations]
+        lines += [
+            f"  -> {_hex(host)}:{number:04X}      Masq    {weight}      {active}          {inactive}         "
+            for host, number, weight, active, inactive in destinations
+        ]
         if address != "10.0.0.17":
             addresses.append(f"7: kube-ipvs0    inet {address}/32 scope global kube-ipvs0")
-    return {"/proc/net/ip_vs": "\n".join(lines) + "\n", "/sos_commands/networking/ip_-o_addr": "\n".join(addresses) + "\n", "/sys/class/net/kube-ipvs0/operstate": "down\n"}
+    return {
+        "/proc/net/ip_vs": "\n".join(lines) + "\n",
+        "/sos_commands/networking/ip_-o_addr": "\n".join(addresses) + "\n",
+        "/sys/class/net/kube-ipvs0/operstate": "down\n",
+    }
 
 
 def ipvs_connections(client, service, port, count, state="TIME_WAIT"):
@@ -90,7 +110,9 @@ def ipvs_connections(client, service, port, count, state="TIME_WAIT"):
     return {"/proc/net/ip_vs_conn": "\n".join(lines) + "\n"}
 
 
-CONFIG_IPVS = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nipvs:\n  strictARP: true\n  excludeCIDRs: [10.103.97.2/32]\n"
+CONFIG_IPVS = (
+    "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\nipvs:\n  strictARP: true\n  excludeCIDRs: [10.103.97.2/32]\n"
+)
 KUBEASZ_UNIT = """\
 [Unit]
 Description=Kubernetes Kube-Proxy Server
@@ -108,11 +130,21 @@ def systemd_kube_proxy(version, config=CONFIG_IPVS, pid=900):
     """kube-proxy as kubeasz runs it; its version stands in a log."""
     return {
         **first_process(),
-        **process(pid, "kube-proxy", ["/opt/kube/bin/kube-proxy", "--config=/var/lib/kube-proxy/kube-proxy-config.yaml"], "0::/system.slice/kube-proxy.service", 4250),
+        **process(
+            pid,
+            "kube-proxy",
+            ["/opt/kube/bin/kube-proxy", "--config=/var/lib/kube-proxy/kube-proxy-config.yaml"],
+            "0::/system.slice/kube-proxy.service",
+            4250,
+        ),
         "/etc/systemd/system/kube-proxy.service": KUBEASZ_UNIT,
         "/etc/systemd/system/multi-user.target.wants/kube-proxy.service": ("link", "/etc/systemd/system/kube-proxy.service"),
         "/var/lib/kube-proxy/kube-proxy-config.yaml": config,
-        "/var/log/kube-proxy.log": f"I0101 00:00:00.000000       1 server_others.go:259] Using ipvs Proxier.\nI0101 00:00:01.000000       1 server.go:650] Version: v{version}\n" if "ipvs" in config else f"I0101 00:00:01.000000       1 server.go:650] Version: v{version}\n",
+        "/var/log/kube-proxy.log": (
+            f"I0101 00:00:00.000000       1 server_others.go:259] Using ipvs Proxier.\nI0101 00:00:01.000000       1 server.go:650] Version: v{version}\n"
+        )
+        if "ipvs" in config
+        else f"I0101 00:00:01.000000       1 server.go:650] Version: v{version}\n",
     }
 
 
@@ -120,11 +152,20 @@ def daemonset_kube_proxy(version, config=CONFIG_IPVS, image="registry.k8s.io/kub
     """kube-proxy as kubeadm runs it, under containerd."""
     return {
         **first_process(),
-        **process(pid, "kube-proxy", ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf", "--hostname-override=node"], pod_cgroup(API_UID), 4250),
+        **process(
+            pid,
+            "kube-proxy",
+            ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf", "--hostname-override=node"],
+            pod_cgroup(API_UID),
+            4250,
+        ),
         f"/proc/{pid}/root/var/lib/kube-proxy/config.conf": config,
-        f"/run/containerd/io.containerd.runtime.v2.task/k8s.io/{CONTAINER}/config.json": '{"annotations": {"io.kubernetes.cri.image-name": "%s:v%s"}}' % (image, version),
+        f"/run/containerd/io.containerd.runtime.v2.task/k8s.io/{CONTAINER}/config.json": '{"annotations": {"io.kubernetes.cri.image-name": "%s:v%s"}}'
+        % (image, version),
     }
 
 
 # A node of a kernel that nobody knows, which kube-proxy sets to 0.
-QUIET_NODE = kernel("4.19.90-24.4.v2101.ky10.x86_64", "#1 SMP Mon May 24 12:14:55 CST 2021", "kylin", "Kylin V10") | ipvs_sysctls(0) | systemd_kube_proxy("1.21.14")
+QUIET_NODE = (
+    kernel("4.19.90-24.4.v2101.ky10.x86_64", "#1 SMP Mon May 24 12:14:55 CST 2021", "kylin", "Kylin V10") | ipvs_sysctls(0) | systemd_kube_proxy("1.21.14")
+)

@@ -31,7 +31,17 @@ def audit(tmp_path):
         (tmp_path / "hosts").write_text(inventory, encoding="utf-8")
         command = [ANSIBLE_PLAYBOOK, "kubeproxy.ipvs.audit", "-i", "hosts", "-e", json.dumps(variables), *arguments]
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
-        done = subprocess.run(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         path = tmp_path / "ipvs-report" / "report.json"
         return done.returncode, done.stdout, json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -62,7 +72,11 @@ def test_what_was_written_can_be_audited_again(audit, tmp_path):
 
 
 def test_hosts_that_cannot_be_read_are_listed(audit):
-    inventory = "here ansible_connection=local\nnopython ansible_connection=local ansible_python_interpreter=/nonexistent/python\ndown ansible_host=127.0.0.1 ansible_port=1 ansible_connection=ssh\n"
+    inventory = (
+        "here ansible_connection=local\n"
+        "nopython ansible_connection=local ansible_python_interpreter=/nonexistent/python\n"
+        "down ansible_host=127.0.0.1 ansible_port=1 ansible_connection=ssh\n"
+    )
     status, output, report = audit(inventory=inventory)
     assert status == 0, output
     assert [node["name"] for node in report["nodes"]] == ["here"]
@@ -136,7 +150,10 @@ def test_forecast_with_targets_of_hosts(audit, tmp_path):
 
 def test_an_owners_word_for_one_host(audit, tmp_path):
     write_tree(tmp_path / "node", QUIET_NODE)
-    hosts = {name: {"ansible_connection": "local", "audit_root": str(tmp_path / "node"), "audit_capabilities": word} for name, word in (("kylin", {"reuse_without_drop": True}), ("bad", {"reuse": True}))}
+    hosts = {
+        name: {"ansible_connection": "local", "audit_root": str(tmp_path / "node"), "audit_capabilities": word}
+        for name, word in (("kylin", {"reuse_without_drop": True}), ("bad", {"reuse": True}))
+    }
     inventory = json.dumps({"all": {"hosts": hosts}})
     status, output, report = audit(inventory=inventory)
     assert status == 0, output
@@ -193,6 +210,8 @@ def test_the_filters_in_a_template(tmp_path):
         encoding="utf-8",
     )
     command = [ANSIBLE_PLAYBOOK, str(playbook), "-e", f"file={FLEET / 'cce-euler29-a.json'}"]
-    done = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout
     assert "failed=0" in done.stdout

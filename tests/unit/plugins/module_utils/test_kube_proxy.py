@@ -15,6 +15,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import r
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import Placement, cgroup_path, use_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units
 
+
 def read(tree, *parts, **options):
     """read_kube_proxy on a tree of several parts, with an ordinary first process."""
     files = first_process()
@@ -30,7 +31,9 @@ class TestSystemd:
         "/etc/systemd/system/multi-user.target.wants/kube-proxy.service": ("link", "/etc/systemd/system/kube-proxy.service"),
         "/var/lib/kube-proxy/kube-proxy-config.yaml": CONFIG_IPVS + 'metricsBindAddress: 0.0.0.0:10249\n',
     }
-    running = process(900, "kube-proxy", ["/opt/kube/bin/kube-proxy", "--config=/var/lib/kube-proxy/kube-proxy-config.yaml"], "0::/system.slice/kube-proxy.service", 4250)
+    running = process(
+        900, "kube-proxy", ["/opt/kube/bin/kube-proxy", "--config=/var/lib/kube-proxy/kube-proxy-config.yaml"], "0::/system.slice/kube-proxy.service", 4250
+    )
 
     def test_kubeasz(self, tree):
         facts = read(tree, self.unit, self.running)
@@ -42,7 +45,9 @@ class TestSystemd:
         assert (facts["unit_type"], facts["unit_timeout_start_seconds"]) == ("simple", 90)
 
     def test_unit_of_another_name(self, tree):
-        facts = read(tree, self.unit, process(900, "kube-proxy", ["/usr/bin/kube-proxy", "--proxy-mode=ipvs"], "1:name=systemd:/system.slice/acme-proxy.service"))
+        facts = read(
+            tree, self.unit, process(900, "kube-proxy", ["/usr/bin/kube-proxy", "--proxy-mode=ipvs"], "1:name=systemd:/system.slice/acme-proxy.service")
+        )
         assert (facts["form"], facts["unit"]) == ("systemd", "acme-proxy.service")
 
     def test_not_running_but_set_up(self, tree):
@@ -50,18 +55,37 @@ class TestSystemd:
         assert (facts["form"], facts["running"], facts["mode"], facts["unit"]) == ("systemd", False, "ipvs", "kube-proxy.service")
 
     def test_flags_from_environment_files(self, tree):
-        unit = "[Service]\nEnvironmentFile=-/etc/kubernetes/config\nEnvironmentFile=/etc/kubernetes/proxy\nExecStart=/usr/bin/kube-proxy $KUBE_LOGTOSTDERR ${KUBE_MODE} $KUBE_PROXY_ARGS\n"
-        facts = read(tree, {"/usr/lib/systemd/system/kube-proxy.service": unit, "/etc/kubernetes/proxy": 'KUBE_MODE=--proxy-mode=ipvs\nKUBE_PROXY_ARGS="--v=2 \\\n --metrics-bind-address=10.0.0.7"\n'})
+        unit = (
+            "[Service]\n"
+            "EnvironmentFile=-/etc/kubernetes/config\n"
+            "EnvironmentFile=/etc/kubernetes/proxy\n"
+            "ExecStart=/usr/bin/kube-proxy $KUBE_LOGTOSTDERR ${KUBE_MODE} $KUBE_PROXY_ARGS\n"
+        )
+        facts = read(
+            tree,
+            {
+                "/usr/lib/systemd/system/kube-proxy.service": unit,
+                "/etc/kubernetes/proxy": 'KUBE_MODE=--proxy-mode=ipvs\nKUBE_PROXY_ARGS="--v=2 \\\n --metrics-bind-address=10.0.0.7"\n',
+            },
+        )
         assert (facts["mode"], facts["mode_source"], facts["verbosity"], facts["metrics_address"]) == ("ipvs", "flag", 2, "10.0.0.7:10249")
 
     def test_drop_in_replaces_the_command(self, tree):
-        drop_in = {"/etc/systemd/system/kube-proxy.service.d/10.conf": "[Service]\nExecStart=\nExecStart=/opt/kube/bin/kube-proxy --proxy-mode=iptables\nExecStartPost=/bin/true\nTimeoutStartSec=0\n"}
+        drop_in = {
+            "/etc/systemd/system/kube-proxy.service.d/10.conf": (
+                "[Service]\nExecStart=\nExecStart=/opt/kube/bin/kube-proxy --proxy-mode=iptables\nExecStartPost=/bin/true\nTimeoutStartSec=0\n"
+            )
+        }
         facts = read(tree, self.unit, drop_in)
         assert (facts["mode"], facts["unit_exec_start_post"], facts["unit_timeout_start_seconds"]) == ("iptables", ["/bin/true"], None)
         assert facts["unit_drop_ins"] == ["/etc/systemd/system/kube-proxy.service.d/10.conf"]
 
     def test_hyperkube(self, tree):
-        facts = read(tree, process(7, "hyperkube", ["/usr/local/bin/hyperkube", "kubelet", "--v=2"]), process(8, "hyperkube", ["/usr/local/bin/hyperkube", "proxy", "--proxy-mode", "ipvs"], "0::/system.slice/kube-proxy.service"))
+        facts = read(
+            tree,
+            process(7, "hyperkube", ["/usr/local/bin/hyperkube", "kubelet", "--v=2"]),
+            process(8, "hyperkube", ["/usr/local/bin/hyperkube", "proxy", "--proxy-mode", "ipvs"], "0::/system.slice/kube-proxy.service"),
+        )
         assert (facts["pid"], facts["mode"]) == (8, "ipvs")
 
     def test_started_by_hand(self, tree):
@@ -78,15 +102,32 @@ class TestSystemd:
 
 
 class TestPods:
-    manifest = "kind: Pod\nspec:\n  containers:\n  - name: kube-proxy\n    image: registry.k8s.io/kube-proxy-amd64:v1.28.3\n    command:\n    - /go-runner\n    - --log-file=/var/log/kube-proxy.log\n    - --also-stdout\n    - /usr/local/bin/kube-proxy\n    - --proxy-mode=ipvs\n    - --v=2\n"
+    manifest = (
+        "kind: Pod\n"
+        "spec:\n"
+        "  containers:\n"
+        "  - name: kube-proxy\n"
+        "    image: registry.k8s.io/kube-proxy-amd64:v1.28.3\n"
+        "    command:\n"
+        "    - /go-runner\n"
+        "    - --log-file=/var/log/kube-proxy.log\n"
+        "    - --also-stdout\n"
+        "    - /usr/local/bin/kube-proxy\n"
+        "    - --proxy-mode=ipvs\n"
+        "    - --v=2\n"
+    )
 
     def test_kubeadm_daemonset(self, tree):
-        running = process(900, "kube-proxy", ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf", "--hostname-override=n1"], pod_cgroup(API_UID))
+        running = process(
+            900, "kube-proxy", ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf", "--hostname-override=n1"], pod_cgroup(API_UID)
+        )
         inside = {
             "/proc/900/root/var/lib/kube-proxy/config.conf": ("link", "..data/config.conf"),
             "/proc/900/root/var/lib/kube-proxy/..data": ("link", "..2024"),
             "/proc/900/root/var/lib/kube-proxy/..2024/config.conf": CONFIG_IPVS,
-            f"/run/containerd/io.containerd.runtime.v2.task/k8s.io/{CONTAINER}/config.json": json.dumps({"annotations": {"io.kubernetes.cri.image-name": "registry.k8s.io/kube-proxy:v1.26.3@sha256:" + "0" * 64}}),
+            f"/run/containerd/io.containerd.runtime.v2.task/k8s.io/{CONTAINER}/config.json": json.dumps(
+                {"annotations": {"io.kubernetes.cri.image-name": "registry.k8s.io/kube-proxy:v1.26.3@sha256:" + "0" * 64}}
+            ),
         }
         facts = read(tree, running, inside)
         assert (facts["form"], facts["pod_uid"], facts["container_id"]) == ("daemonset", API_UID, CONTAINER)
@@ -101,7 +142,12 @@ class TestPods:
     def test_kops_static_pod_behind_go_runner(self, tree):
         facts = read(
             tree,
-            process(899, "go-runner", ["/go-runner", "--log-file=/var/log/kube-proxy.log", "/usr/local/bin/kube-proxy", "--proxy-mode=ipvs"], pod_cgroup(STATIC_UID)),
+            process(
+                899,
+                "go-runner",
+                ["/go-runner", "--log-file=/var/log/kube-proxy.log", "/usr/local/bin/kube-proxy", "--proxy-mode=ipvs"],
+                pod_cgroup(STATIC_UID),
+            ),
             process(900, "kube-proxy", ["/usr/local/bin/kube-proxy", "--proxy-mode=ipvs", "--v=2"], pod_cgroup(STATIC_UID)),
             {"/etc/kubernetes/manifests/kube-proxy.manifest": self.manifest},
         )
@@ -113,11 +159,28 @@ class TestPods:
         assert (facts["form"], facts["running"], facts["mode"], facts["version"]) == ("static_pod", False, "ipvs", "1.28.3")
 
     def test_a_shell_in_the_manifest(self, tree):
-        manifest = 'kind: Pod\nspec:\n  containers:\n  - name: kube-proxy\n    command: [/bin/sh, -c, "exec kube-proxy --proxy-mode=ipvs --v=2 1>>/var/log/kube-proxy.log 2>&1"]\n'
+        manifest = (
+            'kind: Pod\n'
+            'spec:\n'
+            '  containers:\n'
+            '  - name: kube-proxy\n'
+            '    command: [/bin/sh, -c, "exec kube-proxy --proxy-mode=ipvs --v=2 1>>/var/log/kube-proxy.log 2>&1"]\n'
+        )
         assert read(tree, {"/etc/kubernetes/manifests/kube-proxy.manifest": manifest})["mode"] == "ipvs"
 
     def test_rke2(self, tree):
-        manifest = "kind: Pod\nspec:\n  containers:\n  - name: kube-proxy\n    args:\n    - --proxy-mode=ipvs\n    - --healthz-bind-address=127.0.0.1\n    command:\n    - kube-proxy\n    image: index.docker.io/rancher/hardened-kubernetes:v1.28.5-rke2r1-build20231220\n"
+        manifest = (
+            "kind: Pod\n"
+            "spec:\n"
+            "  containers:\n"
+            "  - name: kube-proxy\n"
+            "    args:\n"
+            "    - --proxy-mode=ipvs\n"
+            "    - --healthz-bind-address=127.0.0.1\n"
+            "    command:\n"
+            "    - kube-proxy\n"
+            "    image: index.docker.io/rancher/hardened-kubernetes:v1.28.5-rke2r1-build20231220\n"
+        )
         facts = read(
             tree,
             process(900, "kube-proxy", ["kube-proxy", "--proxy-mode=ipvs", "--healthz-bind-address=127.0.0.1"], pod_cgroup(STATIC_UID)),
@@ -127,7 +190,11 @@ class TestPods:
         assert facts["healthz_address"] == "127.0.0.1:10256"
 
     def test_rke1_container(self, tree):
-        facts = read(tree, process(9, "kube-proxy", ["kube-proxy", "--proxy-mode=ipvs"], f"0::/system.slice/docker-{CONTAINER}.scope"), {f"/var/lib/docker/containers/{CONTAINER}/config.v2.json": json.dumps({"Config": {"Image": "rancher/hyperkube:v1.20.6-rancher1"}})})
+        facts = read(
+            tree,
+            process(9, "kube-proxy", ["kube-proxy", "--proxy-mode=ipvs"], f"0::/system.slice/docker-{CONTAINER}.scope"),
+            {f"/var/lib/docker/containers/{CONTAINER}/config.v2.json": json.dumps({"Config": {"Image": "rancher/hyperkube:v1.20.6-rancher1"}})},
+        )
         assert (facts["form"], facts["version"]) == ("container", "1.20.6-rancher1")
 
     def test_sealos_address_without_port(self, tree):
@@ -135,14 +202,33 @@ class TestPods:
         assert read(tree, running, {"/proc/900/root/c": "mode: ipvs\nmetricsBindAddress: 0.0.0.0\n"})["metrics_address"] == "0.0.0.0:10249"
 
     def test_mode_and_version_from_the_pods_log(self, tree):
-        log = "2024-01-01T00:00:00Z stderr F I0101 00:00:00.000000       1 server_others.go:259] Using ipvs Proxier.\n2024-01-01T00:00:01Z stderr F I0101 00:00:01.000000       1 server.go:650] Version: v1.20.6-tke.33\n"
+        log = (
+            "2024-01-01T00:00:00Z stderr F I0101 00:00:00.000000       1 server_others.go:259] Using ipvs Proxier.\n"
+            "2024-01-01T00:00:01Z stderr F I0101 00:00:01.000000       1 server.go:650] Version: v1.20.6-tke.33\n"
+        )
         running = process(900, "kube-proxy", ["kube-proxy", "--config=/unreadable"], pod_cgroup(API_UID))
-        facts = read(tree, running, {f"/var/log/pods/kube-system_kube-proxy-x7k2p_{API_UID}/kube-proxy/0.log": "old\n", f"/var/log/pods/kube-system_kube-proxy-x7k2p_{API_UID}/kube-proxy/1.log": log})
+        facts = read(
+            tree,
+            running,
+            {
+                f"/var/log/pods/kube-system_kube-proxy-x7k2p_{API_UID}/kube-proxy/0.log": "old\n",
+                f"/var/log/pods/kube-system_kube-proxy-x7k2p_{API_UID}/kube-proxy/1.log": log,
+            },
+        )
         assert (facts["mode"], facts["mode_source"], facts["version"], facts["version_source"]) == ("ipvs", "log", "1.20.6-tke.33", "log")
 
 
 class TestEmbedded:
-    unit = "[Service]\nType=notify\nEnvironmentFile=-/etc/systemd/system/k3s.service.env\nExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--kube-proxy-arg=ipvs-strict-arp=true' \\\n\nTimeoutStartSec=0\n"
+    unit = (
+        "[Service]\n"
+        "Type=notify\n"
+        "EnvironmentFile=-/etc/systemd/system/k3s.service.env\n"
+        "ExecStart=/usr/local/bin/k3s \\\n"
+        "    server \\\n"
+        "\t'--kube-proxy-arg=ipvs-strict-arp=true' \\\n"
+        "\n"
+        "TimeoutStartSec=0\n"
+    )
     k3s = process(500, "k3s-server", ["/usr/local/bin/k3s server"], "0::/system.slice/k3s.service")
 
     def test_k3s_arguments_from_files_and_unit(self, tree):
@@ -169,14 +255,26 @@ class TestEmbedded:
 
     def test_k3s_agent_with_another_config(self, tree):
         unit = "[Service]\nExecStart=/usr/local/bin/k3s agent --config /etc/k3s.yaml\n"
-        facts = read(tree, process(500, "k3s-agent", ["/usr/local/bin/k3s agent"], "0::/system.slice/k3s-agent.service"), {"/etc/systemd/system/k3s-agent.service": unit, "/etc/k3s.yaml": "kube-proxy-arg: --proxy-mode=ipvs\n"})
+        facts = read(
+            tree,
+            process(500, "k3s-agent", ["/usr/local/bin/k3s agent"], "0::/system.slice/k3s-agent.service"),
+            {"/etc/systemd/system/k3s-agent.service": unit, "/etc/k3s.yaml": "kube-proxy-arg: --proxy-mode=ipvs\n"},
+        )
         assert (facts["form"], facts["mode"]) == ("k3s", "ipvs")
 
     def test_microk8s(self, tree):
         facts = read(
             tree,
-            process(500, "kubelite", ["/snap/microk8s/6000/kubelite", "--proxy-args-file=/var/snap/microk8s/6000/args/kube-proxy"], "0::/system.slice/snap.microk8s.daemon-kubelite.service"),
-            {"/var/snap/microk8s/6000/args/kube-proxy": "# by hand\n--proxy-mode ipvs\n--healthz-bind-address=127.0.0.1\n", "/snap/microk8s/current/meta/snap.yaml": "name: microk8s\nversion: v1.28.3\n"},
+            process(
+                500,
+                "kubelite",
+                ["/snap/microk8s/6000/kubelite", "--proxy-args-file=/var/snap/microk8s/6000/args/kube-proxy"],
+                "0::/system.slice/snap.microk8s.daemon-kubelite.service",
+            ),
+            {
+                "/var/snap/microk8s/6000/args/kube-proxy": "# by hand\n--proxy-mode ipvs\n--healthz-bind-address=127.0.0.1\n",
+                "/snap/microk8s/current/meta/snap.yaml": "name: microk8s\nversion: v1.28.3\n",
+            },
         )
         assert (facts["form"], facts["mode"], facts["version"], facts["unit"]) == ("microk8s", "ipvs", "1.28.3", "snap.microk8s.daemon-kubelite.service")
 
@@ -187,7 +285,13 @@ class TestEmbedded:
 
 class TestOthers:
     def test_no_kube_proxy(self, tree):
-        facts = read(tree, process(5, "kubectl", ["kubectl", "proxy"]), process(6, "kube-rbac-proxy", ["kube-rbac-proxy"]), process(7, "cloud-sql-proxy", ["cloud-sql-proxy"]), process(8, "sh", ["sh", "-c", "kube-proxy --cleanup; sleep 9"]))
+        facts = read(
+            tree,
+            process(5, "kubectl", ["kubectl", "proxy"]),
+            process(6, "kube-rbac-proxy", ["kube-rbac-proxy"]),
+            process(7, "cloud-sql-proxy", ["cloud-sql-proxy"]),
+            process(8, "sh", ["sh", "-c", "kube-proxy --cleanup; sleep 9"]),
+        )
         assert (facts["form"], facts["running"], facts["mode"]) == ("none", False, None)
 
     def test_kube_router(self, tree):
@@ -199,13 +303,33 @@ class TestOthers:
 
     def test_the_one_in_the_hosts_namespace_comes_first(self, tree):
         files = {"/proc/1/ns/net": ("link", "net:[1]"), "/proc/50/ns/net": ("link", "net:[2]"), "/proc/60/ns/net": ("link", "net:[1]")}
-        facts = read(tree, process(50, "kube-proxy", ["kube-proxy", "--proxy-mode=iptables"], pod_cgroup(API_UID)), process(60, "kube-proxy", ["kube-proxy", "--proxy-mode=ipvs"], "0::/system.slice/kube-proxy.service"), files)
+        facts = read(
+            tree,
+            process(50, "kube-proxy", ["kube-proxy", "--proxy-mode=iptables"], pod_cgroup(API_UID)),
+            process(60, "kube-proxy", ["kube-proxy", "--proxy-mode=ipvs"], "0::/system.slice/kube-proxy.service"),
+            files,
+        )
         assert (facts["pid"], facts["network_namespace"], [other["pid"] for other in facts["others"]]) == (60, "host", [50])
 
     def test_sosreport_has_ps_alone(self, tree):
-        ps = "USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\nroot         1  0.0  0.1 1 1 ?        -    Jan01   0:05 /usr/lib/systemd/systemd --switched-root\nroot         -  0.0    -   - - -        Ss   Jan01   0:05 -\nroot       900  0.2  0.4 747996 41212 ?      -    Jan01  12:05 /usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf\n"
-        groups = f"    PID    PPID USER     GROUP        LWP NLWP START COMMAND         CGROUP\n    900     880 root     root         900   12 Jan01 kube-proxy      {pod_cgroup(API_UID)}\n"
-        node = tree({"/sos_commands/process/ps_auxwwwm": ps, "/sos_commands/process/ps_axo_pid_ppid_user_group_lwp_nlwp_start_time_comm_cgroup": groups, f"/var/lib/kubelet/pods/{API_UID}/volumes/kubernetes.io~configmap/kube-proxy/config.conf": CONFIG_IPVS, "/proc/900/status": "Name:\tkube-proxy\nPid:\t900\n"})
+        ps = (
+            "USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n"
+            "root         1  0.0  0.1 1 1 ?        -    Jan01   0:05 /usr/lib/systemd/systemd --switched-root\n"
+            "root         -  0.0    -   - - -        Ss   Jan01   0:05 -\n"
+            "root       900  0.2  0.4 747996 41212 ?      -    Jan01  12:05 /usr/local/bin/kube-proxy --config=/var/lib/kube-proxy/config.conf\n"
+        )
+        groups = (
+            f"    PID    PPID USER     GROUP        LWP NLWP START COMMAND         CGROUP\n"
+            f"    900     880 root     root         900   12 Jan01 kube-proxy      {pod_cgroup(API_UID)}\n"
+        )
+        node = tree(
+            {
+                "/sos_commands/process/ps_auxwwwm": ps,
+                "/sos_commands/process/ps_axo_pid_ppid_user_group_lwp_nlwp_start_time_comm_cgroup": groups,
+                f"/var/lib/kubelet/pods/{API_UID}/volumes/kubernetes.io~configmap/kube-proxy/config.conf": CONFIG_IPVS,
+                "/proc/900/status": "Name:\tkube-proxy\nPid:\t900\n",
+            }
+        )
         facts = read_kube_proxy(node, Units(node))
         assert (facts["running"], facts["pid"], facts["form"], facts["mode"]) == (True, 900, "daemonset", "ipvs")
 
@@ -227,7 +351,16 @@ UID_UNDERSCORED = API_UID.replace("-", "_")
         (f"/kubepods/besteffort/pod{API_UID}/{CONTAINER}", "pod", False, None),
         (f"/kubepods/burstable/pod{STATIC_UID}/crio-{CONTAINER}", "pod", True, None),
         (f"/system.slice/containerd.service/kubepods-besteffort-pod{UID_UNDERSCORED}.slice:cri-containerd:{CONTAINER}", "pod", False, "containerd.service"),
-        (f"/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod{UID_UNDERSCORED}.slice/cri-containerd-{CONTAINER}.scope", "pod", False, None),
+        (
+            (
+                f""
+                "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/"
+                f"kubelet-kubepods-besteffort-pod{UID_UNDERSCORED}.slice/cri-containerd-{CONTAINER}.scope"
+            ),
+            "pod",
+            False,
+            None,
+        ),
         (f"/docker/{CONTAINER}", "container", False, None),
         (f"/system.slice/docker-{CONTAINER}.scope", "container", False, None),
         (f"/docker/{CONTAINER}/kubelet/kubepods/besteffort/pod{API_UID}/{'d' * 64}", "pod", False, None),

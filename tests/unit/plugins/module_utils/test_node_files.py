@@ -18,7 +18,9 @@ def test_absent_is_none_and_not_reported(tree):
 
 
 def test_absolute_links_stay_in_the_tree(tree):
-    node = tree({"/usr/lib/os-release": "ID=inside\n", "/etc/os-release": ("link", "/usr/lib/os-release"), "/etc/out": ("link", "../../../../../../etc/passwd")})
+    node = tree(
+        {"/usr/lib/os-release": "ID=inside\n", "/etc/os-release": ("link", "/usr/lib/os-release"), "/etc/out": ("link", "../../../../../../etc/passwd")}
+    )
     assert node.text("/etc/os-release") == "ID=inside\n"
     assert node.read("/etc/out") is None
 

@@ -32,11 +32,15 @@ class TestKernel:
         assert facts["version_signature"] is None
 
     def test_from_proc_version_and_uname(self, tree):
-        facts = read_kernel(tree({"/proc/version": "Linux version 5.4.0-48-generic (buildd@x) (gcc version 9.3.0) #52-Ubuntu SMP Thu Sep 10 10:58:49 UTC 2020\n"}))
+        facts = read_kernel(
+            tree({"/proc/version": "Linux version 5.4.0-48-generic (buildd@x) (gcc version 9.3.0) #52-Ubuntu SMP Thu Sep 10 10:58:49 UTC 2020\n"})
+        )
         assert (facts["release"], facts["version"]) == ("5.4.0-48-generic", "#52-Ubuntu SMP Thu Sep 10 10:58:49 UTC 2020")
 
     def test_from_uname_of_a_sosreport(self, tree):
-        facts = read_kernel(tree({"/sos_commands/kernel/uname_-a": f"Linux node7 {RELEASE} #1 SMP Tue Oct 19 15:14:17 UTC 2021 x86_64 x86_64 x86_64 GNU/Linux\n"}))
+        facts = read_kernel(
+            tree({"/sos_commands/kernel/uname_-a": f"Linux node7 {RELEASE} #1 SMP Tue Oct 19 15:14:17 UTC 2021 x86_64 x86_64 x86_64 GNU/Linux\n"})
+        )
         assert (facts["release"], facts["machine"]) == (RELEASE, "x86_64")
 
     def test_red_hat_6_has_no_os_release(self, tree):
@@ -70,7 +74,11 @@ class TestKernel:
         assert [entry["path"] for entry in read_kernel(tree(files))["ip_vs_loaded_at_boot"]] == paths
 
     def test_symbols_are_whole_names(self, tree):
-        listing = "0000000000000000 T start\n" * 12000 + "0000000000000000 t expire_nodest_conn_handler\t[ip_vs]\n0000000000000000 t xip_vs_conn_uses_conntrack\n0000000000000000 t ip_vs_conn_uses_conntrackx\n"
+        listing = "0000000000000000 T start\n" * 12000 + (
+            "0000000000000000 t expire_nodest_conn_handler\t[ip_vs]\n"
+            "0000000000000000 t xip_vs_conn_uses_conntrack\n"
+            "0000000000000000 t ip_vs_conn_uses_conntrackx\n"
+        )
         facts = read_kernel(tree({"/proc/modules": "ip_vs 1 0 - Live 0x0\n", "/proc/kallsyms": listing}))
         assert facts["symbols"] == ["expire_nodest_conn_handler"]
 
@@ -81,8 +89,16 @@ class TestKernel:
         assert read_kernel(tree({"/sys/kernel/livepatch/kpatch_1/enabled": "1\n"}))["live_patches"] == [{"name": "kpatch_1", "enabled": True}]
 
     def test_changelog_of_a_debian_package(self, tree):
-        text = "linux (5.4.0-48.52)\n  * Focal update: v5.4.59 upstream stable release (LP: #1892417)\n    - ipvs: allow connection reuse for unconfirmed\n      conntrack\n"
-        files = {"/proc/sys/kernel/osrelease": "5.4.0-48-generic", "/usr/share/doc/linux-image-5.4.0-48-generic/changelog.Debian.gz": gzip.compress(text.encode())}
+        text = (
+            "linux (5.4.0-48.52)\n"
+            "  * Focal update: v5.4.59 upstream stable release (LP: #1892417)\n"
+            "    - ipvs: allow connection reuse for unconfirmed\n"
+            "      conntrack\n"
+        )
+        files = {
+            "/proc/sys/kernel/osrelease": "5.4.0-48-generic",
+            "/usr/share/doc/linux-image-5.4.0-48-generic/changelog.Debian.gz": gzip.compress(text.encode()),
+        }
         changelog = read_kernel(tree(files), ["changelog"])["changelog"]
         assert changelog["found"]["reuse_without_drop"] == "- ipvs: allow connection reuse for unconfirmed conntrack"
         assert (changelog["found"]["respects_zero_weight"], changelog["entries"]) == (None, 4)
@@ -122,7 +138,9 @@ class TestSysctl:
 
 class TestTable:
     def test_sums_and_the_worst(self, tree):
-        destinations = [("10.244.1.7", 8080, 0, 3, 611), ("10.244.1.8", 8080, 0, 0, 0), ("10.244.1.9", 8080, 1, 31, 240)] + [("10.244.2.1", port, 0, 0, port) for port in range(1, 31)]
+        destinations = [("10.244.1.7", 8080, 0, 3, 611), ("10.244.1.8", 8080, 0, 0, 0), ("10.244.1.9", 8080, 1, 31, 240)] + [
+            ("10.244.2.1", port, 0, 0, port) for port in range(1, 31)
+        ]
         table = read_table(tree(ipvs_table({WEB: destinations})))
         assert (table["services"], table["destinations"], table["destinations_weight_zero"], table["active_connections"]) == (1, 33, 32, 34)
         assert (table["stuck"], table["stuck_connections"], len(table["stuck_worst"])) == (31, 614 + sum(range(1, 31)), 20)
@@ -131,25 +149,36 @@ class TestTable:
         assert (table["foreign"], table["unparsed_lines"]) == (0, 0)
 
     # As user-mode-linux 6.1.176 prints it.
-    real = """IP Virtual Server version 1.2.1 (size=4096)
-Prot LocalAddress:Port Scheduler Flags
-  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
-TCP  [fd00:0096:0000:0000:0000:0000:0000:0001]:0050 rr 
-  -> [0000:0000:0000:0000:0000:0000:0000:0001]:1F90      Masq    1      0          0         
-TCP  0A600001:01BB rr  
-  -> C0A80705:192C      Masq    0      0          4         
-TCP  C0A80705:7918 rr  
-TCP  C0A80705:0050 rr  
-TCP  0A676102:192B rr  
-UDP  0A60000A:0035 rr  persistent 1080000 FFFFFFFF
-FWM  00000007 rr 
-"""
-    addresses = "1: lo    inet 127.0.0.1/8 scope host lo\n2: eth9    inet 192.168.7.5/24 scope global eth9\n3: kube-ipvs0    inet 10.96.0.1/32 scope global kube-ipvs0\n3: kube-ipvs0    inet 10.96.0.10/32 scope global kube-ipvs0\n3: kube-ipvs0    inet6 fd00:96::1/128 scope global\n"
+    real = (
+        "IP Virtual Server version 1.2.1 (size=4096)\n"
+        "Prot LocalAddress:Port Scheduler Flags\n"
+        "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n"
+        "TCP  [fd00:0096:0000:0000:0000:0000:0000:0001]:0050 rr \n"
+        "  -> [0000:0000:0000:0000:0000:0000:0000:0001]:1F90      Masq    1      0          0         \n"
+        "TCP  0A600001:01BB rr  \n"
+        "  -> C0A80705:192C      Masq    0      0          4         \n"
+        "TCP  C0A80705:7918 rr  \n"
+        "TCP  C0A80705:0050 rr  \n"
+        "TCP  0A676102:192B rr  \n"
+        "UDP  0A60000A:0035 rr  persistent 1080000 FFFFFFFF\n"
+        "FWM  00000007 rr \n"
+    )
+    addresses = (
+        "1: lo    inet 127.0.0.1/8 scope host lo\n"
+        "2: eth9    inet 192.168.7.5/24 scope global eth9\n"
+        "3: kube-ipvs0    inet 10.96.0.1/32 scope global kube-ipvs0\n"
+        "3: kube-ipvs0    inet 10.96.0.10/32 scope global kube-ipvs0\n"
+        "3: kube-ipvs0    inet6 fd00:96::1/128 scope global\n"
+    )
 
     def test_all_kinds_of_lines(self, tree):
         table = read_table(tree({"/proc/net/ip_vs": self.real, "/ip_addr": self.addresses}))
         assert table["services_by_kind"] == {"ipv4": 5, "ipv6": 1, "fwmark": 1}
-        assert [(entry["service"], entry["reason"]) for entry in table["foreign_services"]] == [("192.168.7.5:80", "address_not_kube_ipvs0"), ("10.103.97.2:6443", "address_not_local"), ("mark 7", "fwmark")]
+        assert [(entry["service"], entry["reason"]) for entry in table["foreign_services"]] == [
+            ("192.168.7.5:80", "address_not_kube_ipvs0"),
+            ("10.103.97.2:6443", "address_not_local"),
+            ("mark 7", "fwmark"),
+        ]
         assert table["kube_ipvs0"]["ipv6"] == 1
 
     def test_excluded_addresses_are_foreign(self, tree):
@@ -199,8 +228,19 @@ class TestPressure:
         assert 0 < facts["sampled_connections"] < 5000
 
     def test_ipv6_and_estimator(self, tree):
-        lines = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\nTCP fd00:0096:0000:0000:0000:0000:0000:0002 A37A fd00:0096:0000:0000:0000:0000:0000:0001 0050 0000:0000:0000:0000:0000:0000:0000:0001 1F90 ESTABLISHED     899\n"
-        stats = "   Total Incoming Outgoing         Incoming         Outgoing\n   Conns  Packets  Packets            Bytes            Bytes\n      1F       A0        0             1000                0\n\n Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n      D2        1        0               1A                0\n"
+        lines = (
+            "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n"
+            "TCP fd00:0096:0000:0000:0000:0000:0000:0002 A37A fd00:0096:0000:0000:0000:0000:0000:0001 0050 "
+            "0000:0000:0000:0000:0000:0000:0000:0001 1F90 ESTABLISHED     899\n"
+        )
+        stats = (
+            "   Total Incoming Outgoing         Incoming         Outgoing\n"
+            "   Conns  Packets  Packets            Bytes            Bytes\n"
+            "      1F       A0        0             1000                0\n"
+            "\n"
+            " Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s\n"
+            "      D2        1        0               1A                0\n"
+        )
         facts = read_pressure(tree({"/proc/net/ip_vs_conn": lines, "/proc/net/ip_vs_stats": stats}))
         assert facts["busiest"][0] == {"client": "fd00:96::2", "service": "[fd00:96::1]:80", "protocol": "TCP", "connections": 1, "time_wait": 0}
         assert facts["connections_per_second_estimate"] == 210
@@ -217,15 +257,42 @@ def test_counters(tree):
         "/proc/net/stat/nf_conntrack": "entries  searched insert_failed drop\n0000000a 00000000 00000010 00000001\n0000000a 00000000 00000001 00000000\n",
         "/proc/sys/net/netfilter/nf_conntrack_count": "2000\n",
     }
-    assert read_counters(tree(files)) == {"tcp_syn_retransmits": 12, "tcp_active_opens": 100000, "conntrack_insert_failed": 17, "conntrack_drop": 1, "conntrack_count": 2000, "conntrack_max": None}
+    assert read_counters(tree(files)) == {
+        "tcp_syn_retransmits": 12,
+        "tcp_active_opens": 100000,
+        "conntrack_insert_failed": 17,
+        "conntrack_drop": 1,
+        "conntrack_count": 2000,
+        "conntrack_max": None,
+    }
 
 
-@pytest.mark.parametrize(("text", "expected"), [("0A600001:01BB", ("10.96.0.1", 443)), ("[fd00:0096:0000:0000:0000:0000:0000:0001]:0050", ("fd00:96::1", 80)), ("x:1", None), ("0A600001", None), ("0A600001:zz", None)])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0A600001:01BB", ("10.96.0.1", 443)),
+        ("[fd00:0096:0000:0000:0000:0000:0000:0001]:0050", ("fd00:96::1", 80)),
+        ("x:1", None),
+        ("0A600001", None),
+        ("0A600001:zz", None),
+    ],
+)
 def test_endpoints(text, expected):
     assert parse_endpoint(text) == expected
 
 
-@pytest.mark.parametrize(("address", "cidr", "expected"), [("10.1.2.3", "10.0.0.0/8", True), ("11.1.2.3", "10.0.0.0/8", False), ("10.1.2.3", "10.1.2.3", True), ("fd00::1", "fd00::/64", True), ("fd00::1", "10.0.0.0/8", False), ("10.1.2.3", "0.0.0.0/0", True), ("10.1.2.3", "nonsense", False)])
+@pytest.mark.parametrize(
+    ("address", "cidr", "expected"),
+    [
+        ("10.1.2.3", "10.0.0.0/8", True),
+        ("11.1.2.3", "10.0.0.0/8", False),
+        ("10.1.2.3", "10.1.2.3", True),
+        ("fd00::1", "fd00::/64", True),
+        ("fd00::1", "10.0.0.0/8", False),
+        ("10.1.2.3", "0.0.0.0/0", True),
+        ("10.1.2.3", "nonsense", False),
+    ],
+)
 def test_cidr(address, cidr, expected):
     assert in_cidr(address, cidr) is expected
 

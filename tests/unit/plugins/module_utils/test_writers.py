@@ -43,7 +43,10 @@ def short(found):
 class TestSysctlFiles:
     def test_the_last_name_wins_over_all_directories(self, tree):
         found = writers(tree, {"/etc/sysctl.d/10-a.conf": f"{KEY} = 1\n", "/usr/lib/sysctl.d/50-b.conf": f"# x\n{KEY}=0\n"})
-        assert short(found) == [("sysctl_file", "/etc/sysctl.d/10-a.conf", 1, 1, [], []), ("sysctl_file", "/usr/lib/sysctl.d/50-b.conf", 2, 0, ["reboot"], ["reboot"])]
+        assert short(found) == [
+            ("sysctl_file", "/etc/sysctl.d/10-a.conf", 1, 1, [], []),
+            ("sysctl_file", "/usr/lib/sysctl.d/50-b.conf", 2, 0, ["reboot"], ["reboot"]),
+        ]
         assert found[0]["reason"] == "overridden by /usr/lib/sysctl.d/50-b.conf"
 
     def test_the_same_name_in_etc_masks(self, tree):
@@ -63,7 +66,9 @@ class TestSysctlFiles:
         assert short(found) == [("sysctl_file", "/etc/sysctl.conf", 1, 0, ["reboot"], ["reboot"])]
 
     def test_a_file_after_the_link_wins(self, tree):
-        found = writers(tree, {"/etc/sysctl.conf": f"{KEY}=0\n", "/etc/sysctl.d/99-sysctl.conf": ("link", "../sysctl.conf"), "/etc/sysctl.d/99-z.conf": f"{KEY}=1\n"})
+        found = writers(
+            tree, {"/etc/sysctl.conf": f"{KEY}=0\n", "/etc/sysctl.d/99-sysctl.conf": ("link", "../sysctl.conf"), "/etc/sysctl.d/99-z.conf": f"{KEY}=1\n"}
+        )
         assert [entry["wins"] for entry in found if entry["value"] == 1] == [["reboot"]]
         assert [entry["wins"] for entry in found if entry["value"] == 0] == [[]]
 
@@ -72,12 +77,30 @@ class TestSysctlFiles:
 
     @pytest.mark.parametrize(
         "line",
-        ["net.ipv4.vs.conn_reuse_mode=0", "  net/ipv4/vs/conn_reuse_mode = 0", "-net.ipv4.vs.conn_reuse_mode = 0", "net.ipv4.vs.conn_reuse_mode\t=\t0\r", "net.ipv4.vs.* = 0", "net.ipv4.*.conn_reuse_mode = 0", "net/ipv4/vs/conn_reuse_* = 0"],
+        [
+            "net.ipv4.vs.conn_reuse_mode=0",
+            "  net/ipv4/vs/conn_reuse_mode = 0",
+            "-net.ipv4.vs.conn_reuse_mode = 0",
+            "net.ipv4.vs.conn_reuse_mode\t=\t0\r",
+            "net.ipv4.vs.* = 0",
+            "net.ipv4.*.conn_reuse_mode = 0",
+            "net/ipv4/vs/conn_reuse_* = 0",
+        ],
     )
     def test_ways_to_write_it(self, tree, line):
         assert [entry["value"] for entry in writers(tree, {"/etc/sysctl.d/a.conf": line + "\n"})] == [0]
 
-    @pytest.mark.parametrize("line", ["#net.ipv4.vs.conn_reuse_mode=0", "; net.ipv4.vs.conn_reuse_mode=0", "net.ipv4.vs.conn_reuse_mode", "net.ipv4.vs.conntrack=0", "net.ipv4.* = 0", "net.ipv4.vs.conn_reuse_mode_x = 0"])
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "#net.ipv4.vs.conn_reuse_mode=0",
+            "; net.ipv4.vs.conn_reuse_mode=0",
+            "net.ipv4.vs.conn_reuse_mode",
+            "net.ipv4.vs.conntrack=0",
+            "net.ipv4.* = 0",
+            "net.ipv4.vs.conn_reuse_mode_x = 0",
+        ],
+    )
     def test_what_does_not_set_it(self, tree, line):
         assert writers(tree, {"/etc/sysctl.d/a.conf": line + "\n"}) == []
 
@@ -106,7 +129,10 @@ class TestSysctlFiles:
         found = writers(tree, {"/etc/sysctl.d/a.conf": b"\xff\xfe\x00\n" + KEY.encode() + b"=x\n"})
         assert (found[0]["value"], found[0]["line"]) == (None, 2)
 
-    @pytest.mark.parametrize(("key", "expected"), [("net.ipv4.conf.eth0/1.rp_filter", "net/ipv4/conf/eth0.1/rp_filter"), ("net/ipv4/conf/eth0.1/rp_filter", "net/ipv4/conf/eth0.1/rp_filter")])
+    @pytest.mark.parametrize(
+        ("key", "expected"),
+        [("net.ipv4.conf.eth0/1.rp_filter", "net/ipv4/conf/eth0.1/rp_filter"), ("net/ipv4/conf/eth0.1/rp_filter", "net/ipv4/conf/eth0.1/rp_filter")],
+    )
     def test_the_first_separator_decides(self, key, expected):
         assert normal_key(key) == expected
 
@@ -116,11 +142,16 @@ class TestKubeletPreStart:
 
     def test_sealos(self, tree):
         found = writers(tree, {**KUBELET, "/usr/bin/kubelet-pre-start.sh": self.script, "/etc/sysctl.d/sealos-k8s.conf": f"{KEY}=0\n"}, LATE)
-        assert short(found) == [("sysctl_file", "/etc/sysctl.d/sealos-k8s.conf", 1, 0, [], []), ("kubelet_pre_start", "/usr/bin/kubelet-pre-start.sh", 5, 0, ["kubelet_restart", "reboot"], ["reboot", "kubelet_restart"])]
+        assert short(found) == [
+            ("sysctl_file", "/etc/sysctl.d/sealos-k8s.conf", 1, 0, [], []),
+            ("kubelet_pre_start", "/usr/bin/kubelet-pre-start.sh", 5, 0, ["kubelet_restart", "reboot"], ["reboot", "kubelet_restart"]),
+        ]
         assert found[1]["via"] == "/etc/sysctl.d/sealos-k8s.conf"
 
     def test_sysctl_system_takes_the_main_file_last(self, tree):
-        found = writers(tree, {**KUBELET, "/usr/bin/kubelet-pre-start.sh": self.script, "/etc/sysctl.d/99-z.conf": f"{KEY}=0\n", "/etc/sysctl.conf": f"{KEY}=1\n"}, LATE)
+        found = writers(
+            tree, {**KUBELET, "/usr/bin/kubelet-pre-start.sh": self.script, "/etc/sysctl.d/99-z.conf": f"{KEY}=0\n", "/etc/sysctl.conf": f"{KEY}=1\n"}, LATE
+        )
         assert [entry["value"] for entry in found if entry["kind"] == "kubelet_pre_start"] == [1]
 
     def test_without_modprobe_not_at_boot(self, tree):
@@ -129,29 +160,42 @@ class TestKubeletPreStart:
 
     def test_a_drop_in_with_a_command(self, tree):
         drop_in = {"/etc/systemd/system/kubelet.service.d/20.conf": f"[Service]\nExecStartPre=-/sbin/sysctl -w {KEY}=0\n"}
-        files = {key: value for key, value in KUBELET.items()} | {"/etc/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n"} | drop_in
-        assert short(writers(tree, files)) == [("kubelet_pre_start", "/etc/systemd/system/kubelet.service.d/20.conf", 2, 0, ["kubelet_restart", "reboot"], ["reboot", "kubelet_restart"])]
+        files = KUBELET | {"/etc/systemd/system/kubelet.service": "[Service]\nExecStart=/usr/bin/kubelet\n"} | drop_in
+        assert short(writers(tree, files)) == [
+            ("kubelet_pre_start", "/etc/systemd/system/kubelet.service.d/20.conf", 2, 0, ["kubelet_restart", "reboot"], ["reboot", "kubelet_restart"])
+        ]
 
     def test_a_script_that_sets_nothing(self, tree):
         assert writers(tree, {**KUBELET, "/usr/bin/kubelet-pre-start.sh": self.script}) == []
 
     def test_a_unit_that_is_not_enabled(self, tree):
-        found = writers(tree, {"/etc/systemd/system/tune.service": f"[Service]\nExecStart=/bin/sh -c 'echo 0 > /proc/sys/net/ipv4/vs/conn_reuse_mode'\n"})
+        found = writers(tree, {"/etc/systemd/system/tune.service": "[Service]\nExecStart=/bin/sh -c 'echo 0 > /proc/sys/net/ipv4/vs/conn_reuse_mode'\n"})
         assert (found[0]["kind"], found[0]["moments"], found[0]["reason"]) == ("unit", [], "unit is not enabled")
 
 
 class TestGuards:
     proxy = {"unit": "kube-proxy.service", "form": "systemd"}
-    unit = {"/usr/lib/systemd/system/kube-proxy.service": "[Service]\nExecStart=/usr/local/bin/kube-proxy\nExecStartPost=/etc/kubernetes/set-conn-reuse-mode.sh\n"}
+    unit = {
+        "/usr/lib/systemd/system/kube-proxy.service": "[Service]\nExecStart=/usr/local/bin/kube-proxy\nExecStartPost=/etc/kubernetes/set-conn-reuse-mode.sh\n"
+    }
 
     def guards(self, tree, files):
         """The guards that read_hold makes of the writers."""
         return read_hold(self.proxy, writers(tree, files, LATE, self.proxy))["guards"]
 
     def test_the_recipe_that_loses(self, tree):
-        drop_in = {"/etc/systemd/system/kube-proxy.service.d/10-reuse.conf": f"[Service]\nExecStartPost=/sbin/sysctl -w {KEY}=1\n", "/usr/lib/systemd/system/kube-proxy.service": "[Service]\nExecStart=/usr/bin/kube-proxy\n"}
+        drop_in = {
+            "/etc/systemd/system/kube-proxy.service.d/10-reuse.conf": f"[Service]\nExecStartPost=/sbin/sysctl -w {KEY}=1\n",
+            "/usr/lib/systemd/system/kube-proxy.service": "[Service]\nExecStart=/usr/bin/kube-proxy\n",
+        }
         guard = self.guards(tree, drop_in)[0]
-        assert (guard["kind"], guard["path"], guard["line"], guard["value"], guard["waits"]) == ("exec_start_post", "/etc/systemd/system/kube-proxy.service.d/10-reuse.conf", 2, 1, False)
+        assert (guard["kind"], guard["path"], guard["line"], guard["value"], guard["waits"]) == (
+            "exec_start_post",
+            "/etc/systemd/system/kube-proxy.service.d/10-reuse.conf",
+            2,
+            1,
+            False,
+        )
 
     def test_a_vendors_script(self, tree):
         script = "#!/bin/bash\nfor i in $(seq 30); do\n  sleep 1\n  sysctl -w net.ipv4.vs.conn_reuse_mode=1\ndone\n"
@@ -182,11 +226,18 @@ class TestGuards:
 
 class TestOthers:
     def test_ufw(self, tree):
-        files = {"/etc/ufw/sysctl.conf": "net/ipv4/vs/conn_reuse_mode=0\n", "/etc/ufw/ufw.conf": "ENABLED=yes\n", "/etc/default/ufw": "IPT_SYSCTL=/etc/ufw/sysctl.conf\n"}
+        files = {
+            "/etc/ufw/sysctl.conf": "net/ipv4/vs/conn_reuse_mode=0\n",
+            "/etc/ufw/ufw.conf": "ENABLED=yes\n",
+            "/etc/default/ufw": "IPT_SYSCTL=/etc/ufw/sysctl.conf\n",
+        }
         assert short(writers(tree, files)) == [("ufw", "/etc/ufw/sysctl.conf", 1, 0, ["reboot"], ["reboot"])]
 
     def test_ufw_switched_off(self, tree):
-        assert writers(tree, {"/etc/ufw/sysctl.conf": "net/ipv4/vs/conn_reuse_mode=0\n", "/etc/ufw/ufw.conf": "ENABLED=no\n"})[0]["reason"] == "ufw is not enabled"
+        assert (
+            writers(tree, {"/etc/ufw/sysctl.conf": "net/ipv4/vs/conn_reuse_mode=0\n", "/etc/ufw/ufw.conf": "ENABLED=no\n"})[0]["reason"]
+            == "ufw is not enabled"
+        )
 
     tuned = {
         "/etc/tuned/active_profile": "mine\n",
@@ -227,7 +278,11 @@ class TestOthers:
         assert short(writers(tree, {}, kube_proxy={"kube_router": True})) == [("kube_router", None, None, 0, ["reboot"], ["reboot"])]
 
     def test_cron_at_boot_and_scripts(self, tree):
-        files = {"/var/spool/cron/root": "@reboot /opt/x.sh\n", "/opt/x.sh": "#!/bin/sh\nsysctl -qw net/ipv4/vs/conn_reuse_mode=0\n", "/etc/cron.d/old.bak": f"* * * * * root sysctl -w {KEY}=1\n"}
+        files = {
+            "/var/spool/cron/root": "@reboot /opt/x.sh\n",
+            "/opt/x.sh": "#!/bin/sh\nsysctl -qw net/ipv4/vs/conn_reuse_mode=0\n",
+            "/etc/cron.d/old.bak": f"* * * * * root sysctl -w {KEY}=1\n",
+        }
         assert short(writers(tree, files)) == [("cron", "/opt/x.sh", 2, 0, ["reboot"], ["reboot"])]
 
     def test_an_empty_node(self, tree):
@@ -237,9 +292,18 @@ class TestOthers:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        (f"sysctl -w {KEY}=1", 1), (f"/sbin/sysctl -qw {KEY}='0'", 0), (f'sysctl -w "{KEY}=1"', 1), (f"sysctl -e -w {KEY} = 1", 1), ("echo 1 > /proc/sys/net/ipv4/vs/conn_reuse_mode", 1),
-        ("echo -n '0' >/proc/sys/net/ipv4/vs/conn_reuse_mode", 0), ("printf '%s\\n' 1 > /proc/sys/net/ipv4/vs/conn_reuse_mode", 1), ("printf 1 | sudo tee /proc/sys/net/ipv4/vs/conn_reuse_mode", 1),
-        (f"sysctl -w {KEY}=$VALUE", None), ("echo $V > /proc/sys/net/ipv4/vs/conn_reuse_mode", None), (f"sysctl \\\n  -w {KEY}=1", 1), (f"nsenter -t 1 -n sysctl -w {KEY}=1", 1),
+        (f"sysctl -w {KEY}=1", 1),
+        (f"/sbin/sysctl -qw {KEY}='0'", 0),
+        (f'sysctl -w "{KEY}=1"', 1),
+        (f"sysctl -e -w {KEY} = 1", 1),
+        ("echo 1 > /proc/sys/net/ipv4/vs/conn_reuse_mode", 1),
+        ("echo -n '0' >/proc/sys/net/ipv4/vs/conn_reuse_mode", 0),
+        ("printf '%s\\n' 1 > /proc/sys/net/ipv4/vs/conn_reuse_mode", 1),
+        ("printf 1 | sudo tee /proc/sys/net/ipv4/vs/conn_reuse_mode", 1),
+        (f"sysctl -w {KEY}=$VALUE", None),
+        ("echo $V > /proc/sys/net/ipv4/vs/conn_reuse_mode", None),
+        (f"sysctl \\\n  -w {KEY}=1", 1),
+        (f"nsenter -t 1 -n sysctl -w {KEY}=1", 1),
     ],
 )
 def test_shell_lines_that_write(text, value):
@@ -249,7 +313,17 @@ def test_shell_lines_that_write(text, value):
 
 @pytest.mark.parametrize(
     "text",
-    [f"# sysctl -w {KEY}=1", f"sysctl -n {KEY}", f"sysctl {KEY}", "cat /proc/sys/net/ipv4/vs/conn_reuse_mode", f"cat > /etc/sysctl.d/x.conf <<EOF\n{KEY} = 0\nEOF\n", f"grep -q {KEY} /etc/sysctl.conf", "sysctl -a", "mysysctl --system", ""],
+    [
+        f"# sysctl -w {KEY}=1",
+        f"sysctl -n {KEY}",
+        f"sysctl {KEY}",
+        "cat /proc/sys/net/ipv4/vs/conn_reuse_mode",
+        f"cat > /etc/sysctl.d/x.conf <<EOF\n{KEY} = 0\nEOF\n",
+        f"grep -q {KEY} /etc/sysctl.conf",
+        "sysctl -a",
+        "mysysctl --system",
+        "",
+    ],
 )
 def test_shell_lines_that_do_not(text):
     assert shell_text.read_actions(text) == []
@@ -258,11 +332,18 @@ def test_shell_lines_that_do_not(text):
 def test_shell_lines_that_re_read_files():
     text = "sysctl --system\nsysctl -p\nsysctl -p /etc/a.conf\nsysctl --load=/etc/b.conf\nsystemctl restart systemd-sysctl\nmodprobe ip_vs\n"
     assert [(action.kind, action.argument) for action in shell_text.read_actions(text)] == [
-        (shell_text.SYSTEM, None), (shell_text.FILE, "/etc/sysctl.conf"), (shell_text.FILE, "/etc/a.conf"), (shell_text.FILE, "/etc/b.conf"), (shell_text.SERVICE, None), (shell_text.MODPROBE, None),
+        (shell_text.SYSTEM, None),
+        (shell_text.FILE, "/etc/sysctl.conf"),
+        (shell_text.FILE, "/etc/a.conf"),
+        (shell_text.FILE, "/etc/b.conf"),
+        (shell_text.SERVICE, None),
+        (shell_text.MODPROBE, None),
     ]
 
 
-@pytest.mark.parametrize(("fields", "seconds"), [("* * * * *", 60), ("*/5 * * * *", 300), ("0 * * * *", 3600), ("0 */6 * * *", 21600), ("0 3 * * *", 86400), ("0 3 * * 1", 604800)])
+@pytest.mark.parametrize(
+    ("fields", "seconds"), [("* * * * *", 60), ("*/5 * * * *", 300), ("0 * * * *", 3600), ("0 */6 * * *", 21600), ("0 3 * * *", 86400), ("0 3 * * 1", 604800)]
+)
 def test_periods_of_cron(fields, seconds):
     assert period_of(fields.split()) == seconds
 

@@ -67,7 +67,22 @@ kind: Other
 """
 
 
-@pytest.mark.parametrize("text", [KUBEADM, STATIC_POD, json.dumps(yaml.safe_load(KUBEADM)), json.dumps(yaml.safe_load(KUBEADM), indent=2), "", "# nothing\n", "---\nmode: ipvs\n", "mode: ipvs\r\nx: 1\r\n", "- a\n- b: c\n  d: e\n-\n  - f\n- - g\n  - h\n", "a: >\n  b\n  c\n\n  d\ne: |-\n  f\n", "a: 'it''s'\nb: \"x: y\"\nc: http://a:1/b#c\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        KUBEADM,
+        STATIC_POD,
+        json.dumps(yaml.safe_load(KUBEADM)),
+        json.dumps(yaml.safe_load(KUBEADM), indent=2),
+        "",
+        "# nothing\n",
+        "---\nmode: ipvs\n",
+        "mode: ipvs\r\nx: 1\r\n",
+        "- a\n- b: c\n  d: e\n-\n  - f\n- - g\n  - h\n",
+        "a: >\n  b\n  c\n\n  d\ne: |-\n  f\n",
+        "a: 'it''s'\nb: \"x: y\"\nc: http://a:1/b#c\n",
+    ],
+)
 def test_as_pyyaml_reads_it(text):
     expected = [document for document in yaml.safe_load_all(text) if document is not None]
     assert parse_documents(text) == expected
@@ -80,10 +95,29 @@ def test_what_it_cannot_read_it_refuses_with_the_line(text):
 
 
 WORDS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S", "Zs"]), max_size=30)
-SCALARS = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | WORDS | st.sampled_from(["ipvs", "0.0.0.0:10249", "[::1]:10249", "30s", "10.0.0.0/8", "", "yes", "null", "1e3", "0x1f", "01", "- a", "a: b", "#x", "x #y", "'", '"', "\\"])
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**9), 10**9)
+    | WORDS
+    | st.sampled_from(
+        ["ipvs", "0.0.0.0:10249", "[::1]:10249", "30s", "10.0.0.0/8", "", "yes", "null", "1e3", "0x1f", "01", "- a", "a: b", "#x", "x #y", "'", '"', "\\"]
+    )
+)
 DOCUMENTS = st.dictionaries(
-    st.from_regex(r"[a-zA-Z][a-zA-Z0-9_./-]{0,20}", fullmatch=True).filter(lambda key: key.lower() not in ("y", "n", "yes", "no", "on", "off", "true", "false", "null")),
-    st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.from_regex(r"[b-mo-xz][a-zA-Z]{3,10}", fullmatch=True).filter(lambda key: key.lower() not in ("true", "false", "null")), inner, max_size=4), max_leaves=15),
+    st.from_regex(r"[a-zA-Z][a-zA-Z0-9_./-]{0,20}", fullmatch=True).filter(
+        lambda key: key.lower() not in ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+    ),
+    st.recursive(
+        SCALARS,
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.from_regex(r"[b-mo-xz][a-zA-Z]{3,10}", fullmatch=True).filter(lambda key: key.lower() not in ("true", "false", "null")), inner, max_size=4
+            )
+        ),
+        max_leaves=15,
+    ),
     max_size=8,
 )
 

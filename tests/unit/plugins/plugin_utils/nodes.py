@@ -29,7 +29,14 @@ def node(kernel="D", kube_proxy="K2", value=1, *, conntrack=1, expire=1, mode="i
         "kernel": {"release": release, "ip_vs": "loaded"},
         "sysctl": {"state": "present", "conn_reuse_mode": None if absent else value, "conntrack": conntrack, "expire_nodest_conn": expire, "absent": absent},
         "writers": [],
-        "kube_proxy": {"running": True, "form": form, "mode": mode, "mode_source": "proxy_mode_endpoint", "mode_effective": mode, "version": VERSIONS.get(kube_proxy, kube_proxy)},
+        "kube_proxy": {
+            "running": True,
+            "form": form,
+            "mode": mode,
+            "mode_source": "proxy_mode_endpoint",
+            "mode_effective": mode,
+            "version": VERSIONS.get(kube_proxy, kube_proxy),
+        },
         "hold": {"guards": []},
     }
     for part, content in parts.items():

@@ -98,13 +98,23 @@ def test_a_file_with_zero_survives_the_upgrade():
 
 def test_nothing_of_the_old_kernel_says_anything_about_the_new_one():
     facts = node("D", "1.22.3", 1)
-    facts["kernel"] |= {"symbols": ["ip_vs_expire_nodest_conn_flush"], "version": "#1 SMP Tue Sep 15 00:00:00 UTC 2020", "probe": {"reuse_without_drop": "yes"}}
+    facts["kernel"] |= {
+        "symbols": ["ip_vs_expire_nodest_conn_flush"],
+        "version": "#1 SMP Tue Sep 15 00:00:00 UTC 2020",
+        "probe": {"reuse_without_drop": "yes"},
+    }
     assert forecast(facts, kernel="4.19.90-24.4.v2101.ky10.x86_64")["capabilities"]["reuse_without_drop"]["state"] == "unknown"
 
 
 @pytest.mark.parametrize(
     ("version", "kernel", "expected"),
-    [("1.30.4", "5.10.0-30-amd64", False), ("1.30.4", "5.14.0-70.13.1.el9_0.x86_64", False), ("1.31.0", "5.14.0-70.13.1.el9_0.x86_64", True), ("1.33.0", "5.13.0", True), ("1.33.0", "5.12.19", False)],
+    [
+        ("1.30.4", "5.10.0-30-amd64", False),
+        ("1.30.4", "5.14.0-70.13.1.el9_0.x86_64", False),
+        ("1.31.0", "5.14.0-70.13.1.el9_0.x86_64", True),
+        ("1.33.0", "5.13.0", True),
+        ("1.33.0", "5.12.19", False),
+    ],
 )
 def test_nftables_needs_version_and_kernel(version, kernel, expected):
     assert forecast(node("E", "1.22.3", 1), kube_proxy=version, kernel=kernel)["modes"]["nftables"] is expected

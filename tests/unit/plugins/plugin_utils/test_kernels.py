@@ -216,7 +216,15 @@ def test_unknown_is_an_answer(capability, release):
 
 @pytest.mark.parametrize(
     "release",
-    ["4.12.14-122.37-default", "4.19.91-22.al7.x86_64", "4.19.91-26.6.al7.x86_64", "4.19.91-27.an8.x86_64", "4.18.0-348.el8.bclinux.x86_64", "4.18.0-372.19.1.an8_6.x86_64", "4.19.90-2107.6.0.0100.oe1.bclinux.x86_64"],
+    [
+        "4.12.14-122.37-default",
+        "4.19.91-22.al7.x86_64",
+        "4.19.91-26.6.al7.x86_64",
+        "4.19.91-27.an8.x86_64",
+        "4.18.0-348.el8.bclinux.x86_64",
+        "4.18.0-372.19.1.an8_6.x86_64",
+        "4.19.90-2107.6.0.0100.oe1.bclinux.x86_64",
+    ],
 )
 def test_an_inferred_yes_needs_the_owners_consent(release):
     facts = read({"kernel": {"release": release}})
@@ -261,7 +269,14 @@ class TestOtherEvidence:
 
     @pytest.mark.parametrize(
         "uname_version",
-        ["#1 SMP Wed Jul 1 00:00:00 UTC 2020", "#1-NixOS SMP Tue Jan 1 00:00:00 UTC 1980", "#1 SMP", "", "#1 SMP Thu Jan  1 00:00:00 UTC 1970", "#2 SMP Tue Feb 31 10:00:00 UTC 2019"],
+        [
+            "#1 SMP Wed Jul 1 00:00:00 UTC 2020",
+            "#1-NixOS SMP Tue Jan 1 00:00:00 UTC 1980",
+            "#1 SMP",
+            "",
+            "#1 SMP Thu Jan  1 00:00:00 UTC 1970",
+            "#2 SMP Tue Feb 31 10:00:00 UTC 2019",
+        ],
     )
     def test_a_later_or_senseless_day_says_nothing(self, uname_version):
         assert state(REUSE, "4.19.90-17.ky10.x86_64", uname_version) == "unknown"
@@ -306,7 +321,12 @@ class TestOtherEvidence:
         assert (entry["state"], entry["evidence"]) == ("no", "operator")
 
     def test_an_owners_row_goes_before_the_shipped_ones(self):
-        row = {"key": "ucloud", "name": "UCloud", "match": {"release": r"^4\.19\.0-(\d+)\.ucloud"}, "ranges": {REUSE: [{"from": "7", "state": True, "confidence": "reported", "source": "ticket 4711"}]}}
+        row = {
+            "key": "ucloud",
+            "name": "UCloud",
+            "match": {"release": r"^4\.19\.0-(\d+)\.ucloud"},
+            "ranges": {REUSE: [{"from": "7", "state": True, "confidence": "reported", "source": "ticket 4711"}]},
+        }
         policy = read_policy({"known_kernels": [row]})
         entry = judge_kernel(read({"kernel": {"release": "4.19.0-9.ucloud"}}), policy)[REUSE]
         assert (entry["state"], entry["evidence"], entry["source"], entry["row"]) == ("yes", "operator", "ticket 4711", "ucloud")

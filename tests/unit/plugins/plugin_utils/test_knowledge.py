@@ -15,7 +15,12 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import findings
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import CAPABILITIES, KnowledgeError, check_document, known_kernels, load
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
 
-ROW = {"key": "acme", "name": "ACME", "match": {"release": r"^4\.19\.0-(\d+)\.acme"}, "ranges": {"reuse_without_drop": [{"from": "7", "state": "yes", "confidence": "reported", "source": "ticket"}]}}
+ROW = {
+    "key": "acme",
+    "name": "ACME",
+    "match": {"release": r"^4\.19\.0-(\d+)\.acme"},
+    "ranges": {"reuse_without_drop": [{"from": "7", "state": "yes", "confidence": "reported", "source": "ticket"}]},
+}
 
 
 @pytest.mark.parametrize("name", ["kernels", "kube_proxy"])
@@ -100,7 +105,14 @@ def test_good_rows_are_taken():
 
 @pytest.mark.parametrize(
     ("policy", "name"),
-    [({"capabilities": {"reuse": "yes"}}, "reuse"), ({"capabilities": {"reuse_without_drop": "perhaps"}}, "perhaps"), ({"capabilities": {"reuse_without_drop": []}}, "reuse_without_drop"), ({"accept_inferred": "y"}, "accept_inferred"), ({"colour": 1}, "colour"), ("text", "mapping")],
+    [
+        ({"capabilities": {"reuse": "yes"}}, "reuse"),
+        ({"capabilities": {"reuse_without_drop": "perhaps"}}, "perhaps"),
+        ({"capabilities": {"reuse_without_drop": []}}, "reuse_without_drop"),
+        ({"accept_inferred": "y"}, "accept_inferred"),
+        ({"colour": 1}, "colour"),
+        ("text", "mapping"),
+    ],
 )
 def test_a_bad_policy_is_refused_by_name(policy, name):
     with pytest.raises(KnowledgeError, match=name):

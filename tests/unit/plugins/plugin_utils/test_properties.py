@@ -26,8 +26,12 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=20,
 )
-RELEASES = st.sampled_from([*KERNELS.values(), "4.15.0-119-generic", "4.19.91-22.al7.x86_64", "5.15.0-91-generic", "2.6.32-754.el6", "nonsense"]) | st.from_regex(r"[1-9]\.[0-9]{1,2}\.[0-9]{1,3}(-[!-~]{0,20})?", fullmatch=True)
-PROXIES = st.sampled_from(["1.10.5", "1.17.4", "1.18.1", "1.20.2", "1.20.15", "1.22.3", "1.28.5+k3s1", "1.19.16-r60", "1.40.0"]) | st.from_regex(r"v?1\.[0-9]{1,2}\.[0-9]{1,2}(-[a-z0-9]{1,8})?", fullmatch=True)
+RELEASES = st.sampled_from(
+    [*KERNELS.values(), "4.15.0-119-generic", "4.19.91-22.al7.x86_64", "5.15.0-91-generic", "2.6.32-754.el6", "nonsense"]
+) | st.from_regex(r"[1-9]\.[0-9]{1,2}\.[0-9]{1,3}(-[!-~]{0,20})?", fullmatch=True)
+PROXIES = st.sampled_from(["1.10.5", "1.17.4", "1.18.1", "1.20.2", "1.20.15", "1.22.3", "1.28.5+k3s1", "1.19.16-r60", "1.40.0"]) | st.from_regex(
+    r"v?1\.[0-9]{1,2}\.[0-9]{1,2}(-[a-z0-9]{1,8})?", fullmatch=True
+)
 VALUES = st.sampled_from([0, 1, 2, 3, -1, None])
 
 
@@ -50,12 +54,37 @@ GUARDS = st.fixed_dictionaries({"path": st.just("/etc/x.conf"), "value": VALUES,
 FACTS = st.fixed_dictionaries(
     {
         "schema": st.just(1),
-        "kernel": _or_anything(st.fixed_dictionaries({"release": _or_anything(RELEASES), "ip_vs": st.sampled_from(["loaded", "builtin", "absent", None])}, optional={"probe": ANYTHING, "changelog": ANYTHING, "symbols": ANYTHING, "version": ANYTHING})),
-        "sysctl": _or_anything(st.fixed_dictionaries({"state": st.sampled_from(["present", "absent", "unreadable"]), "conn_reuse_mode": _or_anything(VALUES), "conntrack": VALUES, "expire_nodest_conn": VALUES, "absent": st.sampled_from([[], ["conn_reuse_mode"]])})),
+        "kernel": _or_anything(
+            st.fixed_dictionaries(
+                {"release": _or_anything(RELEASES), "ip_vs": st.sampled_from(["loaded", "builtin", "absent", None])},
+                optional={"probe": ANYTHING, "changelog": ANYTHING, "symbols": ANYTHING, "version": ANYTHING},
+            )
+        ),
+        "sysctl": _or_anything(
+            st.fixed_dictionaries(
+                {
+                    "state": st.sampled_from(["present", "absent", "unreadable"]),
+                    "conn_reuse_mode": _or_anything(VALUES),
+                    "conntrack": VALUES,
+                    "expire_nodest_conn": VALUES,
+                    "absent": st.sampled_from([[], ["conn_reuse_mode"]]),
+                }
+            )
+        ),
         "kube_proxy": _or_anything(
             st.fixed_dictionaries(
-                {"mode": _or_anything(st.sampled_from(["ipvs", "iptables", "nftables", None])), "version": _or_anything(PROXIES), "form": _or_anything(st.sampled_from(["systemd", "daemonset", "k3s", "rke2", "none", None]))},
-                optional={"mode_effective": st.sampled_from(["ipvs", "iptables", None]), "mode_configured": st.sampled_from(["ipvs", None]), "others": ANYTHING, "start_time": ANYTHING, "config_modified": ANYTHING},
+                {
+                    "mode": _or_anything(st.sampled_from(["ipvs", "iptables", "nftables", None])),
+                    "version": _or_anything(PROXIES),
+                    "form": _or_anything(st.sampled_from(["systemd", "daemonset", "k3s", "rke2", "none", None])),
+                },
+                optional={
+                    "mode_effective": st.sampled_from(["ipvs", "iptables", None]),
+                    "mode_configured": st.sampled_from(["ipvs", None]),
+                    "others": ANYTHING,
+                    "start_time": ANYTHING,
+                    "config_modified": ANYTHING,
+                },
             )
         ),
         "writers": _or_anything(st.lists(_or_anything(WRITERS), max_size=3)),

@@ -31,7 +31,14 @@ class TestStructure:
         report = _report(unreachable=[{"name": "z", "reason": "no route"}])
         assert [(group["verdict"], group["count"]) for group in report["groups"]] == [("stale_backends", 1), ("syn_delay", 1), ("safe", 7)]
         assert report["groups"][2]["examples"] == ["good-0", "good-1", "good-2", "good-3", "good-4"]
-        assert report["summary"] == {"nodes": 10, "judged": 9, "unreachable": 1, "errors": 0, "verdicts": {"stale_backends": 1, "syn_delay": 1, "safe": 7}, "plans": {"decide": 1, "hold": 1, "none": 7}}
+        assert report["summary"] == {
+            "nodes": 10,
+            "judged": 9,
+            "unreachable": 1,
+            "errors": 0,
+            "verdicts": {"stale_backends": 1, "syn_delay": 1, "safe": 7},
+            "plans": {"decide": 1, "hold": 1, "none": 7},
+        }
         assert [entry["name"] for entry in report["nodes"][:2]] == ["bad", "old"]
 
     def test_findings_over_all_nodes(self):

@@ -72,14 +72,51 @@ def test_no_ipvs_mode_from_1_40_on(kernel):
 @pytest.mark.parametrize(
     ("version", "expected"),
     [
-        ("1.8.0", "K0"), ("1.10.13", "K0"), ("1.11.0", "K0"), ("1.11.6", "K0"), ("1.11.7", "K1"), ("1.11.10", "K1"),
-        ("1.12.0", "K0"), ("1.12.4", "K0"), ("1.12.5", "K1"), ("1.13.0", "K1"), ("1.14.0", "K1"), ("1.15.12", "K1"),
-        ("1.16.0", "K1"), ("1.17.17", "K1"), ("1.18.0", "K1"), ("1.18.20", "K1"), ("1.19.0-alpha.1", "K2"), ("1.19.0", "K2"),
-        ("1.19.16", "K2"), ("1.20.0", "K2"), ("1.20.2", "K2"), ("1.20.14", "K2"), ("1.20.15", "K3"), ("1.21.0-rc.0", "K2"),
-        ("1.21.0", "K2"), ("1.21.8", "K2"), ("1.21.9", "K3"), ("1.21.14", "K3"), ("1.22.0-rc.0", "K3"), ("1.22.0", "K3"),
-        ("1.30.4", "K3"), ("1.39.9", "K3"), ("1.40.0", "K4"), ("1.43.1", "K4"),
-        ("v1.28.5+k3s1", "K3"), ("1.20.6-tke.33", "K2"), ("v1.34.1-aliyun.1", "K3"), ("v1.19.16-r4", "K2"), ("1.28.13-eks-a5ec690", "K3"),
-        ("1.7.3", None), ("1.22.0-alpha.1", None), ("", None), (None, None), ("latest", None), ("1", None),
+        ("1.8.0", "K0"),
+        ("1.10.13", "K0"),
+        ("1.11.0", "K0"),
+        ("1.11.6", "K0"),
+        ("1.11.7", "K1"),
+        ("1.11.10", "K1"),
+        ("1.12.0", "K0"),
+        ("1.12.4", "K0"),
+        ("1.12.5", "K1"),
+        ("1.13.0", "K1"),
+        ("1.14.0", "K1"),
+        ("1.15.12", "K1"),
+        ("1.16.0", "K1"),
+        ("1.17.17", "K1"),
+        ("1.18.0", "K1"),
+        ("1.18.20", "K1"),
+        ("1.19.0-alpha.1", "K2"),
+        ("1.19.0", "K2"),
+        ("1.19.16", "K2"),
+        ("1.20.0", "K2"),
+        ("1.20.2", "K2"),
+        ("1.20.14", "K2"),
+        ("1.20.15", "K3"),
+        ("1.21.0-rc.0", "K2"),
+        ("1.21.0", "K2"),
+        ("1.21.8", "K2"),
+        ("1.21.9", "K3"),
+        ("1.21.14", "K3"),
+        ("1.22.0-rc.0", "K3"),
+        ("1.22.0", "K3"),
+        ("1.30.4", "K3"),
+        ("1.39.9", "K3"),
+        ("1.40.0", "K4"),
+        ("1.43.1", "K4"),
+        ("v1.28.5+k3s1", "K3"),
+        ("1.20.6-tke.33", "K2"),
+        ("v1.34.1-aliyun.1", "K3"),
+        ("v1.19.16-r4", "K2"),
+        ("1.28.13-eks-a5ec690", "K3"),
+        ("1.7.3", None),
+        ("1.22.0-alpha.1", None),
+        ("", None),
+        (None, None),
+        ("latest", None),
+        ("1", None),
     ],
 )
 def test_class_of_a_version(version, expected):
@@ -154,8 +191,18 @@ class TestKubeletRestart:
 
     @pytest.mark.parametrize(
         ("form", "version", "value"),
-        [("k3s", "1.28.5+k3s1", 0), ("microk8s", "1.28.3", 0), ("microk8s", "1.20.5", 1), ("rke2", "1.27.12+rke2r1", 1), ("rke2", "1.27.13+rke2r1", 0),
-         ("rke2", "1.28.8+rke2r1", 1), ("rke2", "1.28.9+rke2r1", 0), ("rke2", "1.29.3+rke2r1", 1), ("rke2", "1.30.1+rke2r1", 0), ("systemd", "1.28.5", 1)],
+        [
+            ("k3s", "1.28.5+k3s1", 0),
+            ("microk8s", "1.28.3", 0),
+            ("microk8s", "1.20.5", 1),
+            ("rke2", "1.27.12+rke2r1", 1),
+            ("rke2", "1.27.13+rke2r1", 0),
+            ("rke2", "1.28.8+rke2r1", 1),
+            ("rke2", "1.28.9+rke2r1", 0),
+            ("rke2", "1.29.3+rke2r1", 1),
+            ("rke2", "1.30.1+rke2r1", 0),
+            ("systemd", "1.28.5", 1),
+        ],
     )
     def test_kube_proxy_in_the_kubelets_process_starts_too(self, form, version, value):
         assert judge(node("D", version, 1, form=form))["moments"]["kubelet_restart"]["value"] == value
@@ -243,8 +290,20 @@ class TestVerdictOfNow:
 class TestPlan:
     @pytest.mark.parametrize(
         ("kernel", "version", "value", "action"),
-        [("D", "K0", 1, "none"), ("D", "K1", 0, "hold"), ("D", "K2", 1, "hold"), ("D", "K3", 0, "hold"), ("E", "K3", 1, "none"), ("E", "K3", 0, "set"),
-         ("E", "K2", 0, "hold"), ("E+weight", "K2", 0, "hold"), ("B", "K2", 1, "decide"), ("C", "K2", 0, "decide"), ("A", "K2", None, "upgrade_kernel"), ("weird", "K3", 0, "probe")],
+        [
+            ("D", "K0", 1, "none"),
+            ("D", "K1", 0, "hold"),
+            ("D", "K2", 1, "hold"),
+            ("D", "K3", 0, "hold"),
+            ("E", "K3", 1, "none"),
+            ("E", "K3", 0, "set"),
+            ("E", "K2", 0, "hold"),
+            ("E+weight", "K2", 0, "hold"),
+            ("B", "K2", 1, "decide"),
+            ("C", "K2", 0, "decide"),
+            ("A", "K2", None, "upgrade_kernel"),
+            ("weird", "K3", 0, "probe"),
+        ],
     )
     def test_action(self, kernel, version, value, action):
         assert judge(node(kernel, version, value))["plan"]["action"] == action
@@ -311,6 +370,9 @@ class TestFindings:
         assert "1.37" in next(entry["text"] for entry in judge(node("E", "1.38.0", 1))["findings"] if entry["key"] == "ipvs_removal")
 
     def test_worst_first(self):
-        severities = [entry["severity"] for entry in judge(node("D", "1.20.2-tke.1", 1, writers=[sysctl_file(1)], unreadable=[{"path": "/x", "reason": "y"}]))["findings"]]
+        severities = [
+            entry["severity"]
+            for entry in judge(node("D", "1.20.2-tke.1", 1, writers=[sysctl_file(1)], unreadable=[{"path": "/x", "reason": "y"}]))["findings"]
+        ]
         order = ["critical", "high", "medium", "low", "info"]
         assert severities == sorted(severities, key=order.index)
