@@ -10,7 +10,7 @@ help:
 	@echo 'make audit INVENTORY=hosts.yml  audit real nodes; ARGS="-b --limit node-1" is passed on'
 	@echo 'make test                       everything'
 	@echo 'make test-quick                 what needs no root and takes less than two minutes'
-	@echo 'parts of make test:             lint unit sanity build nodes-python'
+	@echo 'parts of make test:             lint unit sanity build nodes-python kernel'
 	@echo 'make clean                      remove what these leave in the checkout'
 
 audit:
@@ -22,12 +22,12 @@ audit:
 	fi
 
 test:
-	@tests/all lint unit sanity build nodes-python
+	@tests/all lint unit sanity build nodes-python kernel
 
 test-quick:
 	@tests/all lint unit
 
-lint unit sanity build bench:
+lint unit sanity build kernel bench:
 	@tests/$@/run
 
 nodes-python:
@@ -36,4 +36,4 @@ nodes-python:
 clean:
 	rm -rf .cache .hypothesis .pytest_cache ipvs-report kubeproxy-ipvs-*.tar.gz
 
-.PHONY: help audit test test-quick lint unit sanity build nodes-python bench clean
+.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel bench clean

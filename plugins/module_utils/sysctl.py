@@ -96,7 +96,8 @@ def _read_listing(node):
     return {}, 'absent'
 
 
-def _same_namespace(one, other):
+def same_namespace(one, other):
+    """Whether two processes (ids, or 'self') share a network namespace; yes where that cannot be told."""
     try:
         return os.readlink('/proc/%s/ns/net' % one) == os.readlink('/proc/%s/ns/net' % other)
     except (IOError, OSError):
@@ -106,7 +107,7 @@ def _same_namespace(one, other):
 
 def _read_live(node, pid):
     """The files in the namespace of PID."""
-    if _same_namespace('self', pid):
+    if same_namespace('self', pid):
         return _read_files(node)
     try:
         with _Namespace(pid):

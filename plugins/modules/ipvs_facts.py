@@ -182,7 +182,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ipvs_table import r
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kernel import read_kernel
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.pressure import read_pressure
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl import read_sysctl
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl import read_sysctl, same_namespace
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writers import read_writers
 
@@ -205,6 +205,14 @@ class _Reader(object):
             return empty
 
 
+def _network_directory(node, other):
+    """The directory of /proc with the network of the host, or of process OTHER."""
+    if other:
+        return '/proc/%d/net' % other
+    # Run in a container, this process has a network of its own.
+    return '/proc/net' if not node.live or same_namespace('self', 1) else '/proc/1/net'
+
+
 def collect(node, evidence=(), sample_seconds=0, ask=True, run_command=None):
     """All facts of a node; see docs/facts.md."""
     reader = _Reader(node)
@@ -214,7 +222,7 @@ def collect(node, evidence=(), sample_seconds=0, ask=True, run_command=None):
     if units is not None:
         proxy = reader.part('kube_proxy', proxy, kube_proxy.read_kube_proxy, node, units, ask, 'binary_version' in evidence, run_command)
     other = proxy['pid'] if proxy['network_namespace'] == 'other' else None
-    net = '/proc/%d/net' % other if other else '/proc/net'
+    net = _network_directory(node, other)
     table = reader.part('table', {}, read_table, node, proxy['exclude_cidrs'], net)
     proxy['traces']['ip_vs_services'] = table.get('services')
     proxy['traces']['kube_ipvs0'] = table.get('kube_ipvs0', {}).get('exists')
