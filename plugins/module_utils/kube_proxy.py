@@ -16,6 +16,7 @@ import re
 import socket
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import http_get, kube_proxy_config, kube_proxy_forms, kube_proxy_version
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import address_bytes
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KUBE_PROXY, Placement, read_processes
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import seconds_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse
@@ -240,7 +241,8 @@ def _target(address, default_port):
     if parts is None:
         return None
     host = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(parts[0], parts[0])
-    return (host, parts[1]) if _is_own_address(host) else None
+    # A name would have to be looked up, which can take long: kube-proxy takes addresses alone.
+    return (host, parts[1]) if address_bytes(host) and _is_own_address(host) else None
 
 
 def _ask(facts, timeout_seconds):

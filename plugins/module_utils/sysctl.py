@@ -9,7 +9,6 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import ctypes
 import os
 import re
 
@@ -37,6 +36,9 @@ class _Namespace(object):
         if hasattr(os, 'setns'):
             os.setns(descriptor, CLONE_NEWNET)
             return
+        # Costly to load, and seldom needed.
+        import ctypes
+
         library = ctypes.CDLL(None, use_errno=True)
         if library.setns(descriptor, CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -69,6 +69,9 @@ def seconds_of(text):
 def split_command(line):
     """The words of an Exec line, without the prefixes of systemd.service(5); blanks alone divide where quotes do not match."""
     line = line.lstrip().lstrip('@-:+!|').strip()
+    # Most lines need no rules for quotes, and splitting them is a tenth of the work.
+    if not any(character in line for character in '"\'\\'):
+        return line.split()
     try:
         return [to_text(word) for word in shlex.split(to_native(line))]
     except ValueError:

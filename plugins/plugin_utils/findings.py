@@ -119,9 +119,9 @@ def _version(facts: NodeFacts):
         yield finding("kube_proxy_bug", severity=bug["severity"], text=bug["text"])
     if kube_proxy_versions.is_vendor_build(facts.kube_proxy):
         yield finding("vendor_build", version=facts.kube_proxy)
-    notes = kube_proxy_versions.removal_notes(facts.kube_proxy)
-    if notes:
-        yield finding("ipvs_removal", text=notes[-1])
+    reached = [entry["text"] for entry in kube_proxy_versions.removal_plan(facts.kube_proxy) if entry["reached"]]
+    if reached:
+        yield finding("ipvs_removal", text=reached[-1])
 
 
 def _pressure(facts: NodeFacts, entries: dict):

@@ -115,10 +115,13 @@ def bugs(text: str | None, kernel: Version | None) -> list[dict]:
     return [row for row in load("kube_proxy")["bugs"] if at is not None and _concerns(row, at, kernel)]
 
 
-def removal_notes(text: str | None) -> list[str]:
-    """What has come true by this version of the plan to remove IPVS mode, latest last."""
+def removal_plan(text: str | None) -> list[dict]:
+    """The plan to remove IPVS mode: [{release, text, reached}], reached by this version or not, null if that is not known."""
     at = leading_version(text)
-    return [entry["text"] for entry in load("kube_proxy")["removal"] if at is not None and Version(entry["from"]) <= at]
+    return [
+        {"release": Version(entry["from"]).base_version.rpartition(".")[0], "text": entry["text"], "reached": None if at is None else Version(entry["from"]) <= at}
+        for entry in load("kube_proxy")["removal"]
+    ]
 
 
 def nftables_possible(text: str | None, kernel: Version | None) -> bool | None:

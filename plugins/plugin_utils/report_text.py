@@ -117,7 +117,7 @@ def table(report: dict, maximum_groups: int = 40) -> str:
     if "target" in report:
         lines += ["", f"AFTER {clean(target_text(report['target']))}"]
         lines += columns(["", ""], [[str(count), word] for word, count in report["summary"]["forecast"].items()], [7, 14])[1:]
-        lines += _transition_lines(report)
+        lines += [f"  {clean(sentence)}" for sentence in _forecast_sentences(report)]
     lines += _table_part("NOT READ", [[entry["name"], entry["reason"]] for entry in report["unreachable"][:maximum_groups]], [60, 160])
     if len(report["unreachable"]) > maximum_groups:
         lines.append(f"… and {len(report['unreachable']) - maximum_groups} more, all in report.md")
@@ -138,8 +138,21 @@ def _transitions(report: dict) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _transition_lines(report: dict) -> list[str]:
-    return [f"  {count} node{'s' if count != 1 else ''}: {clean(sentence)}" for sentence, count in _transitions(report)]
+NFTABLES_NEEDS = "it needs kernel 5.13 and Kubernetes 1.31"
+NFTABLES = {
+    True: "nftables mode is possible",
+    False: f"nftables mode is not possible: {NFTABLES_NEEDS}",
+    None: f"whether nftables mode is possible is not known: {NFTABLES_NEEDS}",
+}
+
+
+def _forecast_sentences(report: dict) -> list[str]:
+    """What a planned change brings, each sentence with the number of nodes it holds for, and the plan to remove IPVS mode."""
+    concerned = [node["forecast"] for node in report["nodes"] if "forecast" in node and node["verdict"] != "not_applicable"]
+    possible = [planned["modes"]["nftables"] for planned in concerned]
+    counted = _transitions(report) + [(sentence, possible.count(answer)) for answer, sentence in NFTABLES.items() if answer in possible]
+    sentences = [f"{count} node{'s' if count != 1 else ''}: {sentence}" for sentence, count in counted]
+    return sentences + [step["text"] for step in (concerned[0]["removal"] if concerned else [])]
 
 
 def _markdown_table(head: list[str], rows: list[list]) -> list[str]:
@@ -201,7 +214,7 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
     if "target" in report:
         lines += [f"## After {escape(target_text(report['target']))}", ""]
         lines += _markdown_table(["nodes", "verdict"], [[count, word] for word, count in report["summary"]["forecast"].items()])
-        lines += [f"- {count} node{'s' if count != 1 else ''}: {escape(sentence)}" for sentence, count in _transitions(report)] + [""]
+        lines += [f"- {escape(sentence)}" for sentence in _forecast_sentences(report)] + [""]
         rows = [
             [
                 node["name"],
