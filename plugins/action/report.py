@@ -59,7 +59,7 @@ def reason_of(result, core_version: str) -> str:
     stderr = str(result.get("module_stderr") or "").strip().splitlines()
     if "MODULE FAILURE" in first and stderr:
         first = stderr[-1].strip()
-    return report_text.clean(first)
+    return report_text.clean(first.removeprefix("Task failed: "))
 
 
 def mapping_of(hostvars, host):

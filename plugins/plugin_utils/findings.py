@@ -16,6 +16,12 @@ SEVERITIES = ("critical", "high", "medium", "low", "info")
 # One node with a thousand sysctl files must not make a report of a thousand lines.
 MAXIMUM_OF_A_KIND = 20
 UNSUPPORTED_FORMS = ("openshift_sdn",)
+MOMENT_WORDS = {
+    "kube_proxy_restart": "the next start of kube-proxy",
+    "kubelet_restart": "the next start of the kubelet",
+    "reboot": "the next reboot",
+    "upgrade": "the upgrade",
+}
 BAD = ("stale_backends", "syn_delay")
 
 
@@ -69,7 +75,7 @@ def _persistence(entries: dict):
         if moment != "now" and entry["verdict"] in BAD and now["verdict"] != entry["verdict"] and what not in told:
             told.add(what)
             yield finding(
-                "not_persistent", value=now["value"], moment=moment.replace("_", " "), next_value=entry["value"], writer=entry.get("writer") or "the kernel"
+                "not_persistent", value=now["value"], moment=MOMENT_WORDS.get(moment, moment), next_value=entry["value"], writer=entry.get("writer") or "the kernel"
             )
 
 
@@ -137,7 +143,7 @@ def _leftovers(facts: NodeFacts):
     services, interface = number(table.get("services")) or 0, mapping(table.get("kube_ipvs0")).get("exists") is True
     if services > 0 or interface:
         what = " and ".join(([f"{services} services"] if services else []) + (["the interface kube-ipvs0"] if interface else []))
-        yield finding("leftover_ipvs_state", mode=facts.mode or "no", what=what, are="are" if services else "is")
+        yield finding("leftover_ipvs_state", mode=f"mode {facts.mode}" if facts.mode else "none runs", what=what, are="are" if services else "is")
 
 
 def _foreign(facts: NodeFacts):

@@ -133,7 +133,7 @@ def fleet(verdicts, unreachable=(), errors=(), target=None) -> dict:
             "unreachable": len(missing),
             "errors": len(errors),
             "verdicts": _count(entries, lambda entry: entry["verdict"], _rank),
-            "plans": _count(entries, lambda entry: str(entry["plan"]["action"]), str),
+            "plans": dict(Counter(str(entry["plan"]["action"]) for entry in entries).most_common()),
         },
         "groups": _groups(entries),
         "findings": _finding_groups(entries),

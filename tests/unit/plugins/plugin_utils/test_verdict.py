@@ -363,7 +363,7 @@ class TestFindings:
 
     def test_not_persistent_names_the_moment_and_the_writer(self):
         finding = next(entry for entry in judge(node("D", "K2", 1))["findings"] if entry["key"] == "not_persistent")
-        assert "kube proxy restart sets 0 (kube-proxy)" in finding["text"]
+        assert "the next start of kube-proxy sets 0 (kube-proxy)" in finding["text"]
 
     def test_removal_plan(self):
         assert "ipvs_removal" not in keys(judge(node("E", "1.34.1", 1)))

@@ -1,0 +1,32 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a node could not be read, in one sentence, from what its task returned."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.kubeproxy.ipvs.plugins.action.report import reason_of
+
+TOO_OLD = "the node's Python is too old for ansible-core 2.19.1; ansible-core 2.16 still works with Python 2.7 and 3.6"
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (None, "not contacted"),
+        ({}, "not contacted"),
+        ("text", "not contacted"),
+        ({"unreachable": True, "msg": "Failed to connect to the host via ssh: no route"}, "Failed to connect to the host via ssh: no route"),
+        ({"failed": True, "msg": "MODULE FAILURE\nSee stdout/stderr", "module_stderr": "  File x\nSyntaxError: future feature annotations is not defined\n"}, TOO_OLD),
+        ({"msg": "Task failed: Module failed: future feature annotations is not defined (ansiballz, line 3)"}, TOO_OLD),
+        ({"msg": "MODULE FAILURE: no output", "module_stderr": "/bin/sh: 1: /usr/bin/python: not found\n"}, "/bin/sh: 1: /usr/bin/python: not found"),
+        ({"msg": "Task failed: The module interpreter '/nope' was not found."}, "The module interpreter '/nope' was not found."),
+        ({"msg": "bad \x1b[31mbytes\r\n"}, "bad [31mbytes"),
+        ({"rc": 1}, "no answer"),
+    ],
+)
+def test_reason(result, reason):
+    assert reason_of(result, "2.19.1") == reason
