@@ -139,8 +139,10 @@ def _pressure(facts: NodeFacts, entries: dict):
 
 
 def _leftovers(facts: NodeFacts):
+    """What IPVS mode left behind; services of others (an LVS director's) are none of it."""
     table = facts.part("table")
-    services, interface = number(table.get("services")) or 0, mapping(table.get("kube_ipvs0")).get("exists") is True
+    services = max((number(table.get("services")) or 0) - (number(table.get("foreign")) or 0), 0)
+    interface = mapping(table.get("kube_ipvs0")).get("exists") is True
     if services > 0 or interface:
         what = " and ".join(([f"{services} services"] if services else []) + (["the interface kube-ipvs0"] if interface else []))
         yield finding("leftover_ipvs_state", mode=f"mode {facts.mode}" if facts.mode else "none runs", what=what, are="are" if services else "is")

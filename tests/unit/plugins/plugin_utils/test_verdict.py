@@ -357,6 +357,10 @@ class TestFindings:
         assert "leftover_ipvs_state" in keys(judge(node("D", "K2", 0, mode="iptables", table=table)))
         assert "leftover_ipvs_state" not in keys(judge(node("D", "K2", 0, table=table)))
 
+    def test_services_of_a_director_are_no_leftovers(self):
+        table = {"services": 3, "foreign": 3, "kube_ipvs0": {"exists": False, "addresses": 0}}
+        assert keys(judge(node("D", "K2", 0, mode="iptables", table=table))) == ["foreign_ipvs_services"]
+
     def test_stale_zero(self):
         assert "stale_zero" in keys(judge(node("E", "K3", 0)))
         assert "stale_zero" not in keys(judge(node("E", "K2", 0)))
