@@ -13,58 +13,71 @@ import socket
 import time
 
 CHUNK = 64 * 1024
+HEAD_LIMIT = 64 * 1024
+END_OF_HEAD = b'\r\n\r\n'
+
+# Python 2.7 has no clock that nobody sets.
+clock = getattr(time, 'monotonic', time.time)
 
 
 class _Answer(object):
     """Bytes that arrive, split into head and body."""
 
     def __init__(self):
-        self.head, self.data = None, b''
+        self.head, self.data = None, bytearray()
 
     def add(self, data):
         self.data += data
-        if self.head is None and b'\r\n\r\n' in self.data:
-            self.head, dummy, self.data = self.data.partition(b'\r\n\r\n')
+        if self.head is None and END_OF_HEAD in self.data:
+            head, dummy, rest = bytes(self.data).partition(END_OF_HEAD)
+            self.head, self.data = head, bytearray(rest)
+
+    @property
+    def is_complete(self):
+        """Whether there is a head: what has none is no answer."""
+        return self.head is not None
+
+    @property
+    def status(self):
+        """The number in `HTTP/1.0 200 OK`, or None for anything else."""
+        words = (self.head or b'').split(b'\r\n', 1)[0].split()
+        return int(words[1]) if len(words) > 1 and words[0].startswith(b'HTTP/') and words[1].isdigit() else None
 
 
-def _status(head):
-    words = head.split(b'\r\n', 1)[0].split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
+def _receive(connection, answer, deadline, limit, until):
+    while len(answer.data) < (limit if answer.is_complete else HEAD_LIMIT):
+        remaining = deadline - clock()
+        if remaining <= 0:
+            return
+        connection.settimeout(remaining)
+        data = connection.recv(CHUNK)
+        if not data:
+            return
+        answer.add(data)
+        if until is not None and answer.is_complete and until(answer.data):
+            return
 
 
 def get(address, port, path, timeout_seconds, limit, until=None):
-    """(status, body) of GET PATH; (None, b'') if nothing answers.
+    """(status, body) of GET PATH; (None, b'') if nothing answers with HTTP.
 
-    timeout_seconds: for all of it together. limit: bytes of the body that are read at most. until: function of the body so far that
-    says when enough of it is there.
+    timeout_seconds: for all of it together. limit: bytes of the body that are read at most. until: function of the body so far, a
+    bytearray, that says when enough of it is there.
     """
-    deadline = time.time() + timeout_seconds
+    deadline = clock() + timeout_seconds
     answer = _Answer()
     connection = None
     try:
         connection = socket.create_connection((address, port), timeout_seconds)
         host = '[%s]' % address if ':' in address else address
         # HTTP/1.0: the answer is not sent in chunks, and the connection ends with it.
-        connection.sendall(
-            ('GET %s HTTP/1.0\r\nHost: %s:%d\r\nUser-Agent: kubeproxy.ipvs\r\nAccept: text/plain\r\n\r\n' % (path, host, port)).encode('ascii')
-        )
-        while len(answer.data) < limit:
-            remaining = deadline - time.time()
-            if remaining <= 0:
-                break
-            connection.settimeout(remaining)
-            data = connection.recv(CHUNK)
-            if not data:
-                break
-            answer.add(data)
-            if until is not None and answer.head is not None and until(answer.data):
-                break
+        connection.sendall(('GET %s HTTP/1.0\r\nHost: %s:%d\r\nUser-Agent: kubeproxy.ipvs\r\nAccept: text/plain\r\n\r\n' % (path, host, port)).encode('ascii'))
+        _receive(connection, answer, deadline, limit, until)
     except (socket.error, socket.timeout, OSError, OverflowError, UnicodeError):
-        if answer.head is None:
-            return None, b''
+        # What has arrived before is looked at.
+        pass
     finally:
         if connection is not None:
             connection.close()
-    if answer.head is None:
-        return None, b''
-    return _status(answer.head), answer.data[:limit]
+    status = answer.status
+    return (None, b'') if status is None else (status, bytes(answer.data[:limit]))

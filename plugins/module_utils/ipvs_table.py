@@ -12,71 +12,20 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import array
 import heapq
 import re
-import socket
-import struct
 
-try:
-    import fcntl
-except ImportError:
-    fcntl = None
+from ansible.module_utils.common.text.converters import to_native
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import in_cidr, join_endpoint, parse_endpoint
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import OWN_NAMESPACE, Networks, join_endpoint, node_addresses, parse_endpoint
 
 INTERFACE = 'kube-ipvs0'
 WORST = 20
+# Lines of the kernel have less than 200 bytes.
+LONGEST_LINE = 4096
 # kube-apiserver --service-node-port-range by default.
 NODE_PORTS = (30000, 32767)
-SIOCGIFCONF = 0x8912
 PROTOCOLS = frozenset((b'TCP', b'UDP', b'SCTP'))
-
-
-def _live_ipv4():
-    """[(interface, address)] of this network namespace by SIOCGIFCONF (netdevice(7)), or None."""
-    if fcntl is None:
-        return None
-    # struct ifreq: a name of 16 bytes and a union of 16 or 24.
-    entry = 40 if struct.calcsize('P') == 8 else 32
-    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        size = 128 * entry
-        while True:
-            room = array.array('B', b'\0' * size)
-            filled = struct.unpack('iP', fcntl.ioctl(probe.fileno(), SIOCGIFCONF, struct.pack('iP', size, room.buffer_info()[0])))[0]
-            if filled < size - entry:
-                break
-            size *= 4
-    except (IOError, OSError):
-        return None
-    finally:
-        probe.close()
-    data = room.tobytes() if hasattr(room, 'tobytes') else room.tostring()
-    found = []
-    for start in range(0, filled, entry):
-        name = data[start : start + 16].split(b'\0', 1)[0].decode('ascii', 'replace')
-        found.append((name.split(':')[0], socket.inet_ntoa(data[start + 20 : start + 24])))
-    return found
-
-
-def _ipv6(node, net):
-    found = []
-    for line in (node.text(net + '/if_inet6', limit=16 * 1024 * 1024) or '').split('\n'):
-        words = line.split()
-        if len(words) >= 6 and re.match(r'^[0-9a-f]{32}$', words[0]):
-            packed = bytearray.fromhex(words[0])
-            found.append((words[5], socket.inet_ntop(socket.AF_INET6, bytes(packed))))
-    return found
-
-
-def _collected(node):
-    """[(interface, address)] from the output of `ip -o addr` in a sosreport, or None."""
-    for path in ('/sos_commands/networking/ip_-o_addr', '/ip_addr'):
-        text = node.text(path, limit=16 * 1024 * 1024)
-        if text:
-            return [(name.split('@')[0], address) for name, address in re.findall(r'(?m)^\d+:\s+(\S+)\s+inet6?\s+([0-9a-fA-F.:]+)', text)]
-    return None
 
 
 def _fib_locals(node, net):
@@ -91,9 +40,7 @@ class _Addresses(object):
     """The node's addresses. by_interface: whether it is known on which interface each is."""
 
     def __init__(self, node, net):
-        listed = _live_ipv4() if node.live and net == '/proc/net' else _collected(node)
-        if listed is not None:
-            listed = listed + _ipv6(node, net)
+        listed = node_addresses(node, net)
         self.by_interface = listed is not None
         self.service = set(address for name, address in listed or [] if name == INTERFACE)
         self.other = set(address for name, address in listed or [] if name != INTERFACE)
@@ -101,18 +48,22 @@ class _Addresses(object):
 
 
 def _interface(node, net, addresses):
-    exists = node.kind('/sys/class/net/' + INTERFACE) is not None or INTERFACE in (node.text(net + '/dev') or '')
+    devices = node.text(net + '/dev')
+    exists = None if devices is None else re.search(r'(?m)^\s*kube-ipvs0:', devices) is not None
+    if exists is None and net == OWN_NAMESPACE and node.kind('/sys/class/net') is not None:
+        # /sys shows the namespace of the reader.
+        exists = node.kind('/sys/class/net/' + INTERFACE) is not None
     if addresses.by_interface:
-        exists = exists or bool(addresses.service)
+        exists = bool(exists or addresses.service)
         version6 = sum(1 for address in addresses.service if ':' in address)
         return {'exists': exists, 'addresses': len(addresses.service), 'ipv4': len(addresses.service) - version6, 'ipv6': version6}
-    nothing = None if exists else 0
+    nothing = 0 if exists is False else None
     return {'exists': exists, 'addresses': nothing, 'ipv4': nothing, 'ipv6': nothing}
 
 
-def _why_foreign(address, port, addresses, exclude_cidrs):
+def _why_foreign(address, port, addresses, excluded):
     """Why a service is not kube-proxy's: a reason, '' if it is, None if that cannot be told."""
-    if any(in_cidr(address, cidr) for cidr in exclude_cidrs):
+    if address in excluded:
         return 'excluded_cidr'
     if addresses.any is None or (not addresses.by_interface and ':' in address):
         return None
@@ -128,9 +79,9 @@ def _why_foreign(address, port, addresses, exclude_cidrs):
 class _Table(object):
     """What is kept of the table while it goes by."""
 
-    def __init__(self, addresses, exclude_cidrs):
+    def __init__(self, addresses, excluded):
         self.addresses = addresses
-        self.exclude_cidrs = exclude_cidrs
+        self.excluded = excluded
         self.kinds = {'ipv4': 0, 'ipv6': 0, 'fwmark': 0}
         self.destinations = self.zero = self.active = self.inactive = self.stuck = self.stuck_connections = self.unparsed = 0
         self.worst = []
@@ -154,7 +105,7 @@ class _Table(object):
             raise ValueError('address')
         self.kinds['ipv6' if ':' in endpoint[0] else 'ipv4'] += 1
         self.service = join_endpoint(*endpoint)
-        reason = _why_foreign(endpoint[0], endpoint[1], self.addresses, self.exclude_cidrs)
+        reason = _why_foreign(endpoint[0], endpoint[1], self.addresses, self.excluded)
         if reason is None:
             self.undecided = True
         elif reason:
@@ -196,9 +147,26 @@ class _Table(object):
         return found
 
 
+def _lines(node, path):
+    """The lines of the file. What is not a table can be one line of any length: it comes in pieces."""
+    handle = node.open(path)
+    if handle is None:
+        return
+    try:
+        while True:
+            line = handle.readline(LONGEST_LINE)
+            if not line:
+                return
+            yield line
+    except (IOError, OSError) as error:
+        node.report(path, error.strerror or to_native(error))
+    finally:
+        handle.close()
+
+
 def _fill(table, node, path):
     """Read the file into TABLE."""
-    for line in node.lines(path):
+    for line in _lines(node, path):
         words = line.split()
         if not words:
             continue
@@ -214,10 +182,10 @@ def _fill(table, node, path):
             table.unparsed += 1
 
 
-def read_table(node, exclude_cidrs=(), net='/proc/net'):
+def read_table(node, exclude_cidrs=(), net=OWN_NAMESPACE):
     """`table` of docs/facts.md. exclude_cidrs: ipvs.excludeCIDRs of kube-proxy's configuration. net: directory of the namespace."""
     addresses = _Addresses(node, net)
-    table = _Table(addresses, [cidr for cidr in exclude_cidrs if cidr])
+    table = _Table(addresses, Networks(exclude_cidrs))
     path = net + '/ip_vs'
     state = 'present' if node.read_head(path, 1) is not None else 'absent' if node.kind(path) is None else 'unreadable'
     if state == 'present':

@@ -12,31 +12,42 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import os
 import re
-import socket
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import http_get, kube_proxy_config, kube_proxy_forms, kube_proxy_version
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import address_bytes
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_config, kube_proxy_forms, kube_proxy_version
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_answers import ask_process
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KUBE_PROXY, Placement, read_processes
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import seconds_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse
 
-MODES = kube_proxy_config.MODES
-METRICS_LIMIT = 8 * 1024 * 1024
+MAXIMUM_ARGUMENTS, MAXIMUM_OTHERS = 200, 20
 # systemd.service(5), DefaultTimeoutStartSec=
 DEFAULT_TIMEOUT_START = 90
-EMBEDDED_FORMS = ('k3s', 'microk8s', 'openshift_sdn')
+POD_FORMS = ('daemonset', 'static_pod', 'rke2')
+# Where each name of a ConfigMap's key is used by an installer, the most common first.
+CONFIG_MAP_KEYS = ('config.conf', 'config', 'kube-proxy-config.yaml')
+K3S_PROGRAMS = ('k3s',)
 VENDOR_SUFFIXES = (
-    ('+k3s', 'k3s'),
-    ('+rke2', 'rke2'),
-    ('-eks-', 'eks'),
-    ('-gke.', 'gke'),
-    ('-tke.', 'tke'),
-    ('-aliyun.', 'ack'),
-    ('-vke.', 'vke'),
-    ('-r', 'cce'),
+    (r'\+k3s', 'k3s'),
+    (r'[+-]rke2r', 'rke2'),
+    (r'-eks-|-eksbuild\.', 'eks'),
+    (r'-gke\.', 'gke'),
+    (r'-tke\.', 'tke'),
+    (r'-aliyun\.', 'ack'),
+    (r'-vke\.', 'vke'),
+    (r'-rancher\d', 'rke1'),
+    (r'-r\d', 'cce'),
 )
-VENDOR_PATHS = (('/opt/kube/bin/', 'kubeasz'), ('/opt/cloud/cce/', 'cce'), ('/opt/rke', 'rke1'), ('/go-runner', 'kops'), ('/snap/kube-proxy/', 'charmed'))
+VENDOR_PATHS = (
+    ('/opt/kube/bin/', 'kubeasz'),
+    ('/opt/cloud/cce/', 'cce'),
+    ('/opt/rke', 'rke1'),
+    ('/go-runner', 'kops'),
+    ('/snap/kube-proxy/', 'charmed'),
+    ('/snap/microk8s/', 'microk8s'),
+)
+UK8S_SCRIPT = '/etc/kubernetes/set-conn-reuse-mode.sh'
 UNKNOWN_SETTINGS = {
     'mode': None,
     'mode_source': None,
@@ -51,106 +62,126 @@ UNKNOWN_SETTINGS = {
 
 
 class _Found(object):
-    """What is known so far of the kube-proxy of a node."""
+    """What is known so far of the kube-proxy of a node.
+
+    arguments: kube_proxy_forms.Arguments; its words are None if nobody knows what kube-proxy was given.
+    """
 
     def __init__(self, form=None, running=None, process=None, placement=None):
         self.form, self.running, self.process, self.placement = form, running, process, placement
         self.unit = self.manifest = self.pod_uid = self.container_id = self.image = None
-        self.arguments = None
-        self.settings_from = None
-        self.disabled = False
+        self.arguments = kube_proxy_forms.Arguments(None)
+        self.log = None
+
+    @property
+    def is_pod(self):
+        """Whether kube-proxy has the files of an image, not those of the node."""
+        return self.form in POD_FORMS or self.form == 'container'
 
 
-def _pod_form(node, found):
+def _form_of(process, placement):
+    """The form that a process and its control group tell, without the files of the node."""
+    if process.uses != KUBE_PROXY:
+        return process.uses
+    if placement.kind == 'pod':
+        return 'static_pod' if placement.static else 'daemonset'
+    if placement.kind == 'container':
+        return 'container'
+    if placement.kind == 'unit':
+        return 'systemd'
+    return 'process' if process.cgroup else None
+
+
+def _starter_of(process):
+    """(names of programs, test of a command's words) for the unit that starts a process."""
+    if process.uses == KUBE_PROXY:
+        return (KUBE_PROXY, 'hyperkube'), kube_proxy_forms.starts_kube_proxy
+    if process.uses == 'k3s':
+        return K3S_PROGRAMS, kube_proxy_forms.starts_k3s
+    program = {'microk8s': 'kubelite', 'openshift_sdn': 'openshift-sdn-node'}[process.uses]
+    return (program,), lambda words: bool(words) and os.path.basename(words[0]) == program
+
+
+def _find_unit(units, found):
+    """The unit that starts a running process."""
     placement = found.placement
-    found.pod_uid, found.container_id = placement.pod_uid, placement.container_id
-    found.image = kube_proxy_version.image_of(node, placement.container_id)
-    if not placement.static:
-        return 'daemonset'
-    found.manifest = kube_proxy_forms.find_manifest(node)
-    return 'rke2' if kube_proxy_forms.is_rke2(node, found.manifest, found.image) else 'static_pod'
+    if placement.kind == 'unit':
+        return units.find(placement.unit)
+    if found.process.cgroup is None or (found.form == 'k3s' and placement.kind is None):
+        # Without control groups (a sosreport of an older kind) the unit is found by what it starts.
+        return kube_proxy_forms.find_unit_of(units, *_starter_of(found.process))
+    return None
 
 
 def _running(node, units, process):
     """What a running process is."""
-    found = _Found(None, True, process, Placement(process.cgroup))
-    placement = found.placement
-    found.unit = units.find(placement.unit) if placement.unit and placement.kind == 'unit' else None
-    if process.uses != KUBE_PROXY:
-        found.form = process.uses
-    elif placement.kind == 'pod':
-        found.form = _pod_form(node, found)
-    elif placement.kind == 'container':
-        found.form, found.container_id = 'container', placement.container_id
-        found.image = kube_proxy_version.image_of(node, placement.container_id)
-    elif placement.kind == 'unit':
+    placement = Placement(process.cgroup)
+    found = _Found(_form_of(process, placement), True, process, placement)
+    found.unit = _find_unit(units, found)
+    if found.form is None and found.unit is not None:
         found.form = 'systemd'
-    else:
-        found.form = 'process' if process.cgroup else None
-    if found.unit is None and process.cgroup is None:
-        # Without control groups (a sosreport of an older kind) the unit is found by what it starts.
-        found.unit = kube_proxy_forms.find_unit_of(units, _starter_of(process))
-        if found.unit is not None and process.uses == KUBE_PROXY:
-            found.form = 'systemd'
-    if found.form == 'k3s':
-        found.unit = found.unit or kube_proxy_forms.find_unit_of(units, lambda words: bool(words) and words[0].endswith('/k3s'))
+    elif found.form is None:
+        installed = _installed(node, units, True)
+        if installed.form in POD_FORMS:
+            found.form, found.manifest, found.pod_uid = installed.form, installed.manifest, installed.pod_uid
+    if found.is_pod and placement.container_id:
+        found.pod_uid, found.container_id = placement.pod_uid, placement.container_id
+        found.image = kube_proxy_version.image_of(node, placement.container_id)
+    if found.form == 'static_pod':
+        found.manifest = found.manifest or kube_proxy_forms.find_manifest(node)
+        if kube_proxy_forms.is_rke2(node, found.manifest, found.image):
+            found.form = 'rke2'
     return found
-
-
-def _starter_of(process):
-    if process.uses == KUBE_PROXY:
-        return lambda words: kube_proxy_forms.after_program(words) is not None
-    program = {'k3s': '/k3s', 'microk8s': '/kubelite'}.get(process.uses, '/' + process.uses)
-    return lambda words: bool(words) and words[0].endswith(program)
 
 
 def _installed(node, units, seen):
     """What is set up on a node on which no kube-proxy runs. seen: whether processes could be looked at."""
     running = False if seen else None
-    unit = kube_proxy_forms.find_unit_of(units, lambda words: kube_proxy_forms.after_program(words) is not None)
-    if unit is not None:
-        found = _Found('systemd', running)
-        found.unit = unit
+    found = _Found('systemd', running)
+    found.unit = kube_proxy_forms.find_unit_of(units, (KUBE_PROXY, 'hyperkube'), kube_proxy_forms.starts_kube_proxy) or units.find(
+        kube_proxy_forms.CHARMED_UNIT
+    )
+    if found.unit is not None:
         return found
-    manifest = kube_proxy_forms.find_manifest(node)
-    if manifest is not None:
-        found = _Found('rke2' if kube_proxy_forms.is_rke2(node, manifest, None) else 'static_pod', running)
-        found.manifest = manifest
+    found = _Found('static_pod', running)
+    found.manifest = kube_proxy_forms.find_manifest(node)
+    if found.manifest is not None:
+        found.form = 'rke2' if kube_proxy_forms.is_rke2(node, found.manifest, None) else 'static_pod'
         return found
-    unit = kube_proxy_forms.find_unit_of(units, lambda words: bool(words) and words[0].endswith('/k3s'))
-    if unit is not None:
-        found = _Found('k3s', running)
-        found.unit = unit
+    found = _Found('k3s', running)
+    found.unit = kube_proxy_forms.find_unit_of(units, K3S_PROGRAMS, kube_proxy_forms.starts_k3s)
+    if found.unit is not None:
         return found
     if node.kind(kube_proxy_forms.MICROK8S_ARGUMENTS) == 'file':
         return _Found('microk8s', running)
-    uid = kube_proxy_forms.find_configmap_pod(node)
-    if uid is not None:
-        found = _Found('daemonset', running)
-        found.pod_uid = uid
+    found = _Found('daemonset', running)
+    found.pod_uid = kube_proxy_forms.find_configmap_pod(node)
+    if found.pod_uid is not None:
         return found
     return _Found('none' if seen else None, running)
 
 
-def _fill_arguments(node, found):
-    """The arguments that kube-proxy gets, without the program; None if nobody knows."""
+def _arguments(node, found):
+    """The kube_proxy_forms.Arguments that kube-proxy gets, without the program."""
     if found.form == 'k3s':
-        found.arguments, found.settings_from, found.disabled = kube_proxy_forms.k3s_arguments(node, found.unit)
-    elif found.form == 'microk8s':
-        found.arguments, found.settings_from = kube_proxy_forms.microk8s_arguments(node, found.process.argv if found.process else [])
-    elif found.form == 'openshift_sdn':
-        found.arguments = []
-    elif found.process is not None:
-        words = found.process.argv
-        found.arguments = kube_proxy_forms.after_program(words) if words else None
-        if found.arguments is None and words:
-            found.arguments = words[1:]
+        return kube_proxy_forms.k3s_arguments(node, found.unit)
+    if found.form == 'microk8s':
+        return kube_proxy_forms.microk8s_arguments(node, found.process.argv if found.process else [])
+    if found.form == 'openshift_sdn':
+        return kube_proxy_forms.Arguments([])
+    words = None
+    if found.process is not None:
+        argv = found.process.argv
+        words = kube_proxy_forms.after_program(argv)
+        if words is None and argv:
+            words = argv[1:]
     elif found.unit is not None:
-        found.arguments = kube_proxy_forms.after_program(kube_proxy_forms.command_of(node, found.unit))
+        words = kube_proxy_forms.after_program(kube_proxy_forms.command_of(node, found.unit))
+        if not words:
+            return kube_proxy_forms.vendor_arguments(node, found.unit) or kube_proxy_forms.Arguments(words)
     elif found.manifest is not None:
-        found.arguments = found.manifest.arguments
-    if found.form == 'systemd' and found.process is None and not found.arguments and node.kind(kube_proxy_forms.CCE_FLAGS):
-        found.arguments = re.findall(r'--\S+', node.text(kube_proxy_forms.CCE_FLAGS) or '')
+        words = found.manifest.arguments
+    return kube_proxy_forms.Arguments(words)
 
 
 def _absolute(node, found, path):
@@ -163,141 +194,119 @@ def _absolute(node, found, path):
     return (directory or '').rstrip('/') + '/' + path
 
 
-def _read_config(node, found, path):
-    """(map or None, path on the node where it was read, time of its last change)."""
+def _config_candidates(node, found, path):
+    """[(files to read from, path in them, path to show)] of where kube-proxy's file PATH, None if that is not known, can be."""
     candidates = []
-    if found.process is not None:
-        view = node.below('/proc/%d/root' % found.process.pid)
-        candidates.append((view, path, '/proc/%d/root%s' % (found.process.pid, path)))
+    if found.process is not None and path:
+        root = '/proc/%d/root' % found.process.pid
+        # A process of the host has the node's own files, unless its unit gives it another root.
+        if found.is_pod or node.link(root) not in (None, '/'):
+            candidates.append((node.below(root), path, root + path))
     if found.pod_uid:
-        volume = kube_proxy_forms.pod_volume(node, found.pod_uid, path)
+        volume = kube_proxy_forms.pod_volume(node, found.pod_uid, [path.rpartition('/')[2]] if path else CONFIG_MAP_KEYS)
         if volume:
             candidates.append((node, volume, volume))
-    if found.form not in ('daemonset', 'container'):
+    if path and found.form not in ('daemonset', 'container'):
         candidates.append((node, path, path))
-    for view, inside, shown in candidates:
+    return candidates
+
+
+def _read_config(node, found, path):
+    """(map or None, path on the node where it was read, time of its last change)."""
+    for view, inside, shown in _config_candidates(node, found, path):
         text = view.text(inside)
         if text is None:
             continue
-        if found.form in ('systemd', 'process') + EMBEDDED_FORMS:
-            shown = path
+        document = None
         try:
             document = parse(text)
+            if not isinstance(document, dict):
+                node.report(shown, 'not a KubeProxyConfiguration')
         except YamlError as error:
             node.report(shown, 'not understood: %s' % error)
-            return None, shown, view.modified(inside)
-        if not isinstance(document, dict):
-            node.report(shown, 'not a KubeProxyConfiguration')
-            return None, shown, view.modified(inside)
-        return document, shown, view.modified(inside)
+        return document if isinstance(document, dict) else None, shown, view.modified(inside)
     return None, None, None
 
 
 def _settings(node, found, facts):
     """Fill in what flags and file say."""
-    flags = kube_proxy_config.parse_flags(found.arguments) if found.arguments is not None else None
+    words = found.arguments.words
+    flags = kube_proxy_config.parse_flags(words) if words is not None else []
+    given = dict(flags).get('config')
+    path = _absolute(node, found, given) if given and given != 'true' else None
     settings = dict(UNKNOWN_SETTINGS)
-    path = None
-    if flags is not None:
-        given = dict(flags).get('config')
-        path = _absolute(node, found, given) if given and given != 'true' else None
-    elif found.form == 'daemonset':
-        # Not running: every installer mounts its ConfigMap there.
-        path, flags = '/var/lib/kube-proxy/config.conf', []
-    if path:
+    if path or (words is None and found.pod_uid):
         config, read_from, modified = _read_config(node, found, path)
         facts.update(config_path=path, config_read_from=read_from, config_modified=modified)
         if config is not None:
             settings = kube_proxy_config.from_file(config, flags)
-    elif flags is not None:
+    elif words is not None:
         settings = kube_proxy_config.from_flags(flags)
-        if settings['mode_source'] == 'flag' and found.settings_from:
-            settings['mode_source'] = 'argument_file'
-        if found.settings_from:
-            facts.update(config_path=found.settings_from, config_read_from=found.settings_from, config_modified=node.modified(found.settings_from))
+        if settings['mode_source'] == 'flag':
+            settings['mode_source'] = found.arguments.mode_source or 'flag'
+    if not path and found.arguments.path:
+        facts.update(config_path=found.arguments.path, config_read_from=found.arguments.path, config_modified=node.modified(found.arguments.path))
     facts.update(settings)
     facts['mode_configured'] = settings['mode']
 
 
-def _is_own_address(host):
-    """Whether an address belongs to this machine: only then somebody else's kube-proxy cannot be the one that answers."""
-    family = socket.AF_INET6 if ':' in host else socket.AF_INET
-    try:
-        probe = socket.socket(family, socket.SOCK_STREAM)
-    except (socket.error, OSError):
-        return False
-    try:
-        probe.bind((host, 0))
-        return True
-    except (socket.error, OSError, UnicodeError):
-        return False
-    finally:
-        probe.close()
-
-
-def _target(address, default_port):
-    """(host, port) at which an address of the configuration can be asked from this node, or None."""
-    parts = kube_proxy_config.split_address(address, default_port) if address else None
-    if parts is None:
+def _binary_of(node, found):
+    """The path of the host binary that runs, or would run, as kube-proxy; None if it was replaced since its start."""
+    words = found.process.argv if found.process else kube_proxy_forms.command_of(node, found.unit) if found.unit else []
+    if not words or not words[0].startswith('/') or os.path.basename(words[0]) != KUBE_PROXY:
         return None
-    host = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(parts[0], parts[0])
-    # A name would have to be looked up, which can take long: kube-proxy takes addresses alone.
-    return (host, parts[1]) if address_bytes(host) and _is_own_address(host) else None
+    if found.process is not None and node.link('/proc/%d/exe' % found.process.pid) != os.path.realpath(words[0]):
+        return None
+    return words[0]
 
 
-def _ask(facts, timeout_seconds):
-    """What the process itself says: its mode and version."""
-    metrics = _target(facts['metrics_address'], kube_proxy_config.METRICS_PORT)
-    if metrics is not None:
-        status, body = http_get.get(metrics[0], metrics[1], '/proxyMode', timeout_seconds, 1024)
-        facts['metrics_answers'] = status is not None
-        mode = body.decode('utf-8', 'replace').strip()
-        if status == 200 and mode in MODES:
-            facts['mode_effective'], facts['mode_source'] = mode, 'proxy_mode_endpoint'
-        if status is not None:
-            version = kube_proxy_version.build_info
-            dummy, body = http_get.get(
-                metrics[0], metrics[1], '/metrics', timeout_seconds, METRICS_LIMIT, until=lambda data: version(data[-131072:]) is not None
-            )
-            found = version(body)
-            if found:
-                facts['version'], facts['version_source'] = found, 'metrics'
-    healthz = _target(facts['healthz_address'], kube_proxy_config.HEALTHZ_PORT)
-    if healthz is not None:
-        facts['healthz_answers'] = http_get.get(healthz[0], healthz[1], '/healthz', timeout_seconds, 1024)[0] is not None
+def _versions(node, found, run_binary, run_command):
+    """(source, version) of all places that may tell the version without the process, the best first, each looked at when it is asked for."""
+    for image in (found.image, found.manifest.image if found.manifest else None):
+        yield 'image', kube_proxy_version.from_image(image)
+    program = found.process.argv[0] if found.process and found.process.argv else None
+    if found.form == 'microk8s' or '/snap/' in (program or ''):
+        yield 'snap', kube_proxy_version.from_snap(node, program)
+    if found.log is not None:
+        yield 'log', found.log[0]
+    if run_binary and run_command and node.live and found.form == 'systemd':
+        binary = _binary_of(node, found)
+        yield 'binary', kube_proxy_version.from_binary(binary, run_command) if binary else None
+
+
+def _read_log(node, found):
+    """(version, mode) that the log of the present kube-proxy says, or None for forms that write into the journal of another program."""
+    if found.form not in POD_FORMS + ('container', 'systemd', 'process'):
+        return None
+    process = found.process
+    pid = process.pid if process and not found.is_pod else None
+    return kube_proxy_version.from_logs(node, found.pod_uid, found.container_id, not found.is_pod, pid, process.start_time if process else None)
 
 
 def _find_version(node, found, facts, run_binary, run_command):
-    """The version, where the process did not say it: image, snap, log, and, if allowed, the binary."""
-    for image in (found.image, found.manifest.image if found.manifest else None):
-        version = kube_proxy_version.from_image(image)
-        if version and not facts['version']:
-            facts['version'], facts['version_source'] = version, 'image'
-    if not facts['version'] and found.form == 'microk8s':
-        facts['version'] = kube_proxy_version.from_snap(node)
-        facts['version_source'] = 'snap' if facts['version'] else None
-    if found.form in ('daemonset', 'static_pod', 'rke2', 'systemd') and (not facts['version'] or not facts['mode_effective']):
-        version, mode = kube_proxy_version.from_logs(node, found.pod_uid)
-        if version and not facts['version']:
-            facts['version'], facts['version_source'] = version, 'log'
-        if mode and not facts['mode_effective']:
-            facts['mode_effective'], facts['mode_source'] = mode, 'log'
-    if not facts['version'] and run_binary and run_command and node.live and found.form == 'systemd':
-        words = found.process.argv if found.process else kube_proxy_forms.command_of(node, found.unit) if found.unit else []
-        if words and words[0].startswith('/') and words[0].endswith('/kube-proxy'):
-            facts['version'] = kube_proxy_version.from_binary(words[0], run_command)
-            facts['version_source'] = 'binary' if facts['version'] else None
+    """The version, where the process did not say it, and its mode from the log."""
+    found.log = _read_log(node, found) if not facts['version'] or not facts['mode_effective'] else None
+    if not facts['version']:
+        for source, version in _versions(node, found, run_binary, run_command):
+            if version:
+                facts['version'], facts['version_source'] = version, source
+                break
+    # What does not run has no mode in effect.
+    if found.log is not None and found.log[1] and not facts['mode_effective'] and found.running is not False:
+        facts['mode_effective'], facts['mode_source'] = found.log[1], 'log'
 
 
-def _vendor(found, facts):
+def _vendor(node, found, facts):
     """Who built or installed it, for the reader alone."""
-    for suffix, vendor in VENDOR_SUFFIXES:
-        if suffix in (facts['version'] or '') and (suffix != '-r' or re.search(r'-r\d+', facts['version'])):
+    for pattern, vendor in VENDOR_SUFFIXES:
+        if re.search(pattern, facts['version'] or ''):
             return vendor
     text = ' '.join((found.process.argv if found.process else []) + [facts['config_path'] or '', facts['unit_path'] or ''])
     for path, vendor in VENDOR_PATHS:
         if path in text:
             return vendor
+    if node.kind(UK8S_SCRIPT):
+        return 'uk8s'
     return found.form if found.form in ('k3s', 'rke2', 'microk8s') else None
 
 
@@ -355,45 +364,56 @@ def empty():
     return facts
 
 
-def _fill_process(found, others, facts):
-    process = found.process
-    facts['argv'] = process.argv[:200]
+def _fill_process(process, others, facts):
+    facts['argv'] = process.argv[:MAXIMUM_ARGUMENTS]
     facts.update(pid=process.pid, start_time=process.start_time, network_namespace=process.network_namespace)
-    facts['others'] = [{'pid': other.pid, 'network_namespace': other.network_namespace, 'form': other.uses} for other in others]
+    facts['others'] = [
+        {'pid': other.pid, 'network_namespace': other.network_namespace, 'form': _form_of(other, Placement(other.cgroup))} for other in others[:MAXIMUM_OTHERS]
+    ]
+
+
+def _find(node, units, candidates, seen):
+    """(the _Found of this node, the other candidates). A k3s that was told to run no kube-proxy is none."""
+    for position, process in enumerate(candidates):
+        found = _running(node, units, process)
+        found.arguments = _arguments(node, found)
+        if not found.arguments.disabled:
+            return found, candidates[:position] + candidates[position + 1 :]
+    if candidates:
+        return _Found('none', False), []
+    found = _installed(node, units, seen)
+    found.arguments = _arguments(node, found)
+    return (_Found('none', found.running) if found.arguments.disabled else found), []
 
 
 def read_kube_proxy(node, units, ask=True, run_binary=False, run_command=None, timeout_seconds=1.0):
     """`kube_proxy` of docs/facts.md, without what is read of the IPVS table.
 
     units: systemd_units.Units. ask: whether the process may be asked on its own address of this node. run_binary: whether a host
-    binary may be run for its version, through RUN_COMMAND like AnsibleModule.run_command. timeout_seconds: for each question.
+    binary may be run for its version, through RUN_COMMAND like AnsibleModule.run_command. timeout_seconds: for all questions together.
     """
     facts = empty()
     processes, seen = read_processes(node)
     facts['kube_router'] = any(process.uses == 'kube-router' for process in processes)
-    candidates = [process for process in processes if process.uses != 'kube-router']
-    found = _running(node, units, candidates[0]) if candidates else _installed(node, units, seen)
+    found, others = _find(node, units, [process for process in processes if process.uses != 'kube-router'], seen)
     facts.update(running=found.running, form=found.form)
-    if found.process is not None:
-        _fill_process(found, candidates[1:], facts)
-    _fill_unit(found, facts)
-    _fill_arguments(node, found)
-    if found.disabled:
-        facts.update(form='none', running=False)
+    if found.form == 'none':
         return facts
+    if found.process is not None:
+        _fill_process(found.process, others, facts)
+    _fill_unit(found, facts)
     facts.update(
         manifest_path=found.manifest.path if found.manifest else None,
         pod_uid=found.pod_uid,
         container_id=found.container_id,
         image=found.image or (found.manifest.image if found.manifest else None),
     )
-    if found.form not in (None, 'none'):
+    if found.form is not None or found.running:
         _settings(node, found, facts)
         if node.live and ask and found.running and facts['network_namespace'] != 'other':
-            _ask(facts, timeout_seconds)
+            ask_process(node, facts, timeout_seconds)
         _find_version(node, found, facts, run_binary, run_command)
     if facts['mode_effective'] is not None:
         facts['mode'] = facts['mode_effective']
-    facts['version'] = facts['version'].lstrip('v') if facts['version'] else None
-    facts['vendor'] = _vendor(found, facts)
+    facts['vendor'] = _vendor(node, found, facts)
     return facts

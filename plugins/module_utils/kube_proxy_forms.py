@@ -12,7 +12,9 @@ __metaclass__ = type
 import os
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import HYPERKUBE_WORDS, KUBE_PROXY
+from ansible.module_utils.common.text.converters import to_text
+
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import HYPERKUBE_WORDS, K3S_WITH_KUBE_PROXY, KUBE_PROXY
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse, parse_documents
 
@@ -20,43 +22,119 @@ K3S_CONFIG, RKE2_CONFIG = '/etc/rancher/k3s/config.yaml', '/etc/rancher/rke2/con
 # What k3s and RKE2 give kube-proxy themselves (k3s-io/k3s pkg/daemons/agent).
 RANCHER_FLAGS = ('--proxy-mode=iptables', '--healthz-bind-address=127.0.0.1')
 RKE2_DATA = '/var/lib/rancher/rke2'
+CHARMED_UNIT, CHARMED_ARGUMENTS = 'snap.kube-proxy.daemon.service', '/var/snap/kube-proxy/current/args'
 MICROK8S_ARGUMENTS = '/var/snap/microk8s/current/args/kube-proxy'
-MANIFEST_DIRECTORIES = (
-    '/etc/kubernetes/manifests',
-    '/var/lib/rancher/rke2/agent/pod-manifests',
-    '/var/lib/rancher/k3s/agent/pod-manifests',
-    '/etc/kubelet.d',
-)
+MANIFEST_DIRECTORIES = ('/etc/kubernetes/manifests', '/var/lib/rancher/rke2/agent/pod-manifests', '/var/lib/rancher/k3s/agent/pod-manifests', '/etc/kubelet.d')
 KUBELET_ROOTS = ('/var/lib/kubelet', '/var/lib/k0s/kubelet', '/var/snap/microk8s/common/var/lib/kubelet')
 KUBELET_CONFIGS = ('/var/lib/kubelet/config.yaml', '/etc/kubernetes/kubelet-config.yaml', '/var/lib/kubelet/kubelet-config.yaml')
+SHELLS = ('sh', 'bash', 'dash', 'ash', 'ksh', 'zsh')
+# Programs that run the command which their arguments name.
+WRAPPERS = (
+    'go-runner',
+    'env',
+    'nice',
+    'ionice',
+    'chrt',
+    'taskset',
+    'numactl',
+    'setpriv',
+    'prlimit',
+    'nohup',
+    'stdbuf',
+    'timeout',
+    'nsenter',
+    'unshare',
+    'chroot',
+    'cgexec',
+    'systemd-cat',
+    'tini',
+    'dumb-init',
+    'catatonit',
+    'exec',
+)
+SCRIPTS = ('entrypoint.sh', 'entrypoint')
+CONTAINER_ENGINES = ('docker', 'podman', 'nerdctl', 'rkt', 'ctr')
+# Programs that deal with a running kube-proxy: its name is their argument.
+HANDLERS = frozenset(('pkill', 'pgrep', 'killall', 'pidof', 'systemctl', 'service', 'kubectl', 'crictl'))
 CCE_FLAGS = '/opt/cloud/cce/kubernetes/kube-proxy/kube-proxy'
 
 
+class Arguments(object):
+    """The arguments of kube-proxy that stand in files.
+
+    words: list of text, None if they cannot be known; path: the file in which they stand, or None; mode_source: of docs/facts.md, what
+    sets the mode, None for the flags themselves; disabled: kube-proxy is switched off there.
+    """
+
+    def __init__(self, words, path=None, mode_source=None, disabled=False):
+        self.words, self.path, self.mode_source, self.disabled = words, path, mode_source, disabled
+
+
+def is_unreadable(node, path):
+    """Whether a file that gave no text is there all the same."""
+    return node.kind(path) is not None or any(entry['path'] == path for entry in node.unreadable)
+
+
 def read_yaml(node, path):
-    """The first document of a file as a map, {} if it is absent or unreadable."""
+    """The first document of a file as a map: {} if the file is absent, None if it is unreadable or not understood."""
     text = node.text(path)
-    if not text:
-        return {}
+    if text is None:
+        return None if is_unreadable(node, path) else {}
     try:
         document = parse(text)
     except YamlError as error:
         node.report(path, 'not understood: %s' % error)
-        return {}
+        return None
     return document if isinstance(document, dict) else {}
 
 
+def _simple_commands(text):
+    """The words of each command of a line of shell text, without `exec`, assignments and redirections."""
+    words = []
+    for word in split_command(re.sub(r'(&&|\|\||[;|&\n](?![>]))', r' \1 ', re.sub(r'\d?>&\d', ' ', text))) + [';']:
+        if word in (';', '&&', '||', '|', '&'):
+            if words:
+                yield words
+            words = []
+        elif words or not (word == 'exec' or re.match(r'^\w+=', word)):
+            words.append(word)
+
+
 def after_program(words):
-    """The arguments of kube-proxy within a command line that starts it, also behind go-runner, a shell or hyperkube; None if it does not."""
-    for position, word in enumerate(words):
-        base = os.path.basename(word)
-        if base == KUBE_PROXY:
-            return words[position + 1 :]
-        if base == 'hyperkube' and words[position + 1 : position + 2] and words[position + 1] in HYPERKUBE_WORDS:
-            return words[position + 2 :]
-        if re.search(r'(?:^|[\s/])kube-proxy\s', word) and position and words[position - 1].endswith('c'):
-            inner = re.split(r'\s\d?>|[|;&]', re.sub(r'^\s*exec\s+', '', word))[0].split()
-            return after_program(inner)
+    """The arguments of kube-proxy in a command that starts it, itself or behind hyperkube, a shell or a wrapper; None for any other command."""
+    base = os.path.basename(words[0]) if words else ''
+    if base == KUBE_PROXY:
+        return _without_redirections(words[1:])
+    if base == 'hyperkube':
+        rest = words[1:]
+        while rest and rest[0].startswith('-'):
+            rest = rest[1:]
+        return _without_redirections(rest[1:]) if rest and rest[0] in HYPERKUBE_WORDS else None
+    if base in SHELLS:
+        for position, word in enumerate(words[1:-1], 1):
+            if re.match(r'^-[a-z]*c$', word):
+                found = [after_program(command) for command in _simple_commands(words[position + 1])]
+                return ([arguments for arguments in found if arguments is not None] or [None])[-1]
+    if base in SHELLS or base in WRAPPERS or base.endswith(SCRIPTS) or (base in CONTAINER_ENGINES and 'run' in words):
+        starts = [
+            position for position, word in enumerate(words) if position and os.path.basename(word) in (KUBE_PROXY, 'hyperkube') and not word.startswith('-')
+        ]
+        # The name of a container can be kube-proxy too: what it runs stands behind it.
+        for position in reversed(starts):
+            found = after_program(words[position:])
+            if found is not None and HANDLERS.isdisjoint(os.path.basename(word) for word in words[:position]):
+                return found
     return None
+
+
+def _without_redirections(words):
+    kept, position = [], 0
+    while position < len(words):
+        redirected = re.match(r'^(?:\d|&)?(?:>>?|<)(.*)$', words[position])
+        position += 2 if redirected and not redirected.group(1) else 1
+        if not redirected:
+            kept.append(words[position - 1])
+    return kept
 
 
 # --- systemd ----------------------------------------------------------------------------------------------------------
@@ -74,7 +152,7 @@ def environment_of(node, unit):
     for entry in unit.values('Service', 'EnvironmentFile'):
         path = entry['value'].lstrip('-').replace('%N', unit.name.rpartition('.')[0]).replace('%n', unit.name)
         text = (node.text(path) or '').replace('\\\n', ' ')
-        for name, value in re.findall(r'(?m)^\s*(?:export\s+)?(\w+)=(.*)$', text):
+        for name, value in re.findall(r'(?m)^\s*(?:export\s+)?(\w+)=("[^"]*"|\'[^\']*\'|.*)', text):
             value = value.strip()
             if len(value) > 1 and value[0] == value[-1] and value[0] in '"\'':
                 value = value[1:-1]
@@ -99,86 +177,143 @@ def command_of(node, unit):
     return [word for word in words if word]
 
 
-def find_unit_of(units, program_test):
-    """The first unit whose ExecStart passes PROGRAM_TEST, a function of its words."""
+def vendor_arguments(node, unit):
+    """The Arguments of units that do not name them: a snap's wrapper and CCE read them from a file of their own. None for other units."""
+    if unit.name == CHARMED_UNIT:
+        return snap_arguments(node, CHARMED_ARGUMENTS)
+    text = node.text(CCE_FLAGS)
+    return None if text is None else Arguments(re.findall(r'--[^\s"\']+', text), CCE_FLAGS, 'argument_file')
+
+
+def starts_kube_proxy(words):
+    """Whether a command starts kube-proxy."""
+    return after_program(words) is not None
+
+
+def starts_k3s(words):
+    """Whether a command starts a k3s that runs kube-proxy."""
+    return len(words) > 1 and os.path.basename(words[0]) == 'k3s' and words[1] in K3S_WITH_KUBE_PROXY
+
+
+def find_unit_of(units, names, program_test):
+    """The unit whose ExecStart passes PROGRAM_TEST, a function of its words, or None. Of several the one that is enabled.
+
+    names: of the programs, one of which stands in the line; most units are passed over by that alone.
+    """
+    found = []
     for name in units.names():
         unit = units.find(name)
-        if unit is not None and not unit.masked and any(program_test(split_command(entry['value'])) for entry in unit.values('Service', 'ExecStart')):
-            return unit
-    return None
+        if unit is None or unit.masked:
+            continue
+        lines = [entry['value'] for entry in unit.values('Service', 'ExecStart')]
+        if any(program in line and program_test(split_command(line)) for line in lines for program in names):
+            found.append(unit)
+    return sorted(found, key=lambda unit: (not unit.enabled, unit.name))[0] if found else None
 
 
 # --- k3s and RKE2 -----------------------------------------------------------------------------------------------------
 
 
-def _rancher_files(node, path):
-    names = node.names(path + '.d') or []
-    return [path] + [path + '.d/' + name for name in names if name.endswith(('.yaml', '.yml'))]
-
-
-def rancher_setting(node, path, key):
-    """A key of a Rancher config.yaml and its directory: a later file replaces it, `key+` adds to it."""
-    value = None
-    for source in _rancher_files(node, path):
+def rancher_settings(node, path):
+    """A Rancher config.yaml and its directory as one map: a later file replaces a key, `key+` adds to it. None if one cannot be read."""
+    found = {}
+    names = node.names(path + '.d')
+    for source in [path] + [path + '.d/' + name for name in names or [] if name.endswith(('.yaml', '.yml'))]:
         document = read_yaml(node, source)
-        if key in document:
-            value = document[key]
-        if key + '+' in document:
-            more, have = document[key + '+'], value
-            value = (have if isinstance(have, list) else [have] if have is not None else []) + (more if isinstance(more, list) else [more])
-    return value
+        if document is None or names is None:
+            return None
+        for key, value in document.items():
+            if hasattr(key, 'endswith') and key.endswith('+'):
+                found[key[:-1]] = _listed(found.get(key[:-1])) + _listed(value)
+            else:
+                found[key] = value
+    return found
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _is_true(value):
+    return to_text(value).lower() in ('true', '1', 't')
 
 
 def _rancher_command(words):
-    """(kube-proxy-arg of a command line, its config file or None, whether kube-proxy is switched off)."""
-    arguments, config, disabled = [], None, False
+    """(kube-proxy-arg of a command line, {other flag: its last value})."""
+    arguments, flags = [], {}
     for position, word in enumerate(words):
         name, separator, value = word.partition('=')
         if name in ('--kube-proxy-arg', '--config', '-c') and not separator:
             value = words[position + 1] if position + 1 < len(words) else ''
         if name == '--kube-proxy-arg':
             arguments.append(value)
-        elif name in ('--config', '-c'):
-            config = value
-        elif name == '--disable-kube-proxy':
-            disabled = value != 'false'
-    return arguments, config, disabled
+        elif name.startswith('-'):
+            flags[{'-c': 'config'}.get(name, name.lstrip('-'))] = value if separator or value else 'true'
+    return arguments, flags
+
+
+def _openrc_command(node):
+    """The words with which OpenRC starts k3s, [] without OpenRC."""
+    for name in node.names('/etc/init.d') or []:
+        if not name.startswith('k3s'):
+            continue
+        found = re.search(r'command_args="((?:[^"\\]|\\.|\\\n)*)"', node.text('/etc/init.d/' + name) or '')
+        if found:
+            return ['k3s'] + split_command(found.group(1).replace('\\\n', ' ').partition('>>')[0])
+    return []
 
 
 def k3s_arguments(node, unit):
-    """(arguments as kube-proxy gets them, config file of k3s, whether kube-proxy is switched off).
-
-    /proc does not show them: k3s writes its title over them.
-    """
-    words = command_of(node, unit) if unit else []
-    given, config, disabled = _rancher_command(words)
-    config = config or (environment_of(node, unit).get('K3S_CONFIG_FILE') if unit else None) or K3S_CONFIG
-    listed = rancher_setting(node, config, 'kube-proxy-arg')
-    listed = listed if isinstance(listed, list) else [listed] if listed else []
-    arguments = ['--' + str(argument).lstrip('-').replace('+=', '=', 1) for argument in listed + given if argument]
-    named = set(argument.partition('=')[0] for argument in arguments)
+    """The Arguments that k3s gives kube-proxy. /proc does not show them: k3s writes its title over them."""
+    given, flags = _rancher_command(command_of(node, unit) if unit else _openrc_command(node))
+    config = flags.get('config') or (environment_of(node, unit).get('K3S_CONFIG_FILE') if unit else None) or K3S_CONFIG
+    settings = rancher_settings(node, config)
+    shown = config if node.kind(config) or node.kind(config + '.d') else None
+    if settings is None:
+        return Arguments(None, shown)
+    listed = [_flag(argument) for argument in _listed(settings.get('kube-proxy-arg')) if argument]
+    given = [_flag(argument) for argument in given if argument]
+    named = set(argument.partition('=')[0] for argument in listed + given)
     built_in = [flag for flag in RANCHER_FLAGS if flag.partition('=')[0] not in named]
-    return built_in + arguments, config, disabled or rancher_setting(node, config, 'disable-kube-proxy') is True
+    mode_source = 'default'
+    for arguments, source in ((listed, 'argument_file'), (given, 'flag')):
+        if any(argument.startswith('--proxy-mode=') for argument in arguments):
+            mode_source = source
+    disabled = any(_is_true(flags.get(key, settings.get(key, False))) for key in ('disable-kube-proxy', 'disable-agent'))
+    return Arguments(built_in + listed + given, shown, mode_source, disabled)
+
+
+def _flag(argument):
+    """`proxy-mode=ipvs` as a flag. += and -= add to a list; kube-proxy gets the value alone."""
+    return '--' + re.sub(r'^([\w-]+?)[+-]=', r'\1=', to_text(argument).lstrip('-'))
 
 
 # --- MicroK8s ---------------------------------------------------------------------------------------------------------
 
 
-def microk8s_arguments(node, argv):
-    """(arguments, path of the file in which they stand)."""
-    path = MICROK8S_ARGUMENTS
-    for word in argv:
-        if word.startswith('--proxy-args-file='):
-            path = word.partition('=')[2]
+def snap_arguments(node, path):
+    """The Arguments in a file of a snap: quotes dropped, divided at blanks."""
     text = node.text(path)
-    if text is None and path != MICROK8S_ARGUMENTS:
-        path = MICROK8S_ARGUMENTS
-        text = node.text(path)
+    if text is None:
+        return Arguments(None, path if is_unreadable(node, path) else None)
+    data = path.rpartition('/args')[0]
     words = []
-    for line in (text or '').split('\n'):
+    for line in text.split('\n'):
         if not line.lstrip().startswith('#'):
             words.extend(line.replace('"', '').replace("'", '').split())
-    return [word.replace('${SNAP_DATA}', '/var/snap/microk8s/current').replace('$SNAP_DATA', '/var/snap/microk8s/current') for word in words], path
+    return Arguments([re.sub(r'\$(?:SNAP_DATA\b|\{SNAP_DATA\})', lambda match: data, word) for word in words], path, 'argument_file')
+
+
+def microk8s_arguments(node, argv):
+    """The Arguments of the kube-proxy inside kubelite."""
+    path = MICROK8S_ARGUMENTS
+    for position, word in enumerate(argv):
+        if word == '--proxy-args-file' and position + 1 < len(argv):
+            path = argv[position + 1]
+        elif word.startswith('--proxy-args-file='):
+            path = word.partition('=')[2]
+    found = snap_arguments(node, path)
+    return found if found.words is not None or path == MICROK8S_ARGUMENTS else snap_arguments(node, MICROK8S_ARGUMENTS)
 
 
 # --- pods -------------------------------------------------------------------------------------------------------------
@@ -198,37 +333,55 @@ def _containers(document):
 
 
 def _words(value):
-    return [str(word) if not hasattr(word, 'strip') else word for word in value] if isinstance(value, list) else []
+    return [to_text(word) for word in value] if isinstance(value, list) else []
+
+
+def _manifest_directories(node):
+    directories = list(MANIFEST_DIRECTORIES)
+    data = (rancher_settings(node, RKE2_CONFIG) or {}).get('data-dir')
+    if hasattr(data, 'strip'):
+        directories.insert(0, data.rstrip('/') + '/agent/pod-manifests')
+    for path in KUBELET_CONFIGS:
+        static = (read_yaml(node, path) or {}).get('staticPodPath')
+        if hasattr(static, 'strip') and static.rstrip('/') not in directories:
+            directories.append(static.rstrip('/'))
+    return directories
+
+
+def _manifest_in(document, path):
+    """The Manifest that a document is, or None."""
+    for container in _containers(document):
+        command, words = _words(container.get('command')), _words(container.get('args'))
+        arguments = after_program(command + words)
+        if arguments is None and container.get('name') != KUBE_PROXY:
+            continue
+        if arguments is None and not command:
+            # The program is the entry point of the image.
+            arguments = words
+        image = container.get('image')
+        return Manifest(path, image if hasattr(image, 'strip') else None, arguments)
+    return None
 
 
 def find_manifest(node):
     """The Manifest of kube-proxy on this node, or None."""
-    directories = list(MANIFEST_DIRECTORIES)
-    data = read_yaml(node, RKE2_CONFIG).get('data-dir')
-    if hasattr(data, 'strip'):
-        directories.insert(0, data.rstrip('/') + '/agent/pod-manifests')
-    for path in KUBELET_CONFIGS:
-        static = read_yaml(node, path).get('staticPodPath')
-        if hasattr(static, 'strip') and static.rstrip('/') not in directories:
-            directories.append(static.rstrip('/'))
-    for directory in directories:
-        for name in node.names(directory) or []:
+    for directory in _manifest_directories(node):
+        names = [name for name in node.names(directory) or [] if not name.startswith('.') and not name.endswith('~')]
+        for name in sorted(names, key=lambda name: (KUBE_PROXY not in name, name)):
             path = directory + '/' + name
-            if KUBE_PROXY not in name or name.startswith('.') or name.endswith('~'):
+            text = node.text(path) or ''
+            if KUBE_PROXY not in text and 'hyperkube' not in text:
                 continue
             try:
-                documents = parse_documents(node.text(path) or '')
+                documents = parse_documents(text)
             except YamlError as error:
-                node.report(path, 'not understood: %s' % error)
+                if KUBE_PROXY in name:
+                    node.report(path, 'not understood: %s' % error)
                 continue
-            for container in [container for document in documents for container in _containers(document)]:
-                words = _words(container.get('command')) + _words(container.get('args'))
-                arguments = after_program(words)
-                if arguments is None and container.get('name') == KUBE_PROXY:
-                    arguments = words
-                if arguments is not None:
-                    image = container.get('image')
-                    return Manifest(path, image if hasattr(image, 'strip') else None, arguments)
+            for document in documents:
+                found = _manifest_in(document, path)
+                if found is not None:
+                    return found
     return None
 
 
@@ -239,15 +392,15 @@ def is_rke2(node, manifest, image):
     return 'hardened-kube' in (image or '') or (manifest is not None and 'hardened-kube' in (manifest.image or ''))
 
 
-def pod_volume(node, pod_uid, path):
-    """Where the kubelet keeps a file of a pod's ConfigMap that the pod sees at PATH, or None."""
-    name = path.rpartition('/')[2]
+def pod_volume(node, pod_uid, names):
+    """Where the kubelet keeps one of the files called NAMES of a pod's ConfigMaps, or None."""
     for root in KUBELET_ROOTS:
         directory = '%s/pods/%s/volumes/kubernetes.io~configmap' % (root, pod_uid)
         for volume in node.names(directory) or []:
-            candidate = '%s/%s/%s' % (directory, volume, name)
-            if node.kind(candidate) == 'file':
-                return candidate
+            for name in names:
+                candidate = '%s/%s/%s' % (directory, volume, name)
+                if node.kind(candidate) == 'file':
+                    return candidate
     return None
 
 

@@ -22,13 +22,17 @@ HYPERKUBE_WORDS = ('proxy', 'kube-proxy')
 CMDLINE_LIMIT = 256 * 1024
 CLOCK_TICKS = 100
 
+# A script of that name is not the program: whatever it starts is another process.
+INTERPRETERS = frozenset(('sh', 'bash', 'dash', 'ash', 'ksh', 'zsh', 'busybox', 'env', 'perl', 'python', 'python2', 'python3'))
+K3S_WITH_KUBE_PROXY = ('server', 'agent')
+# States of a process that has ended, and of which only its parent does not know yet (proc(5)).
+DEAD = ('Z', 'X')
+PS_LIMIT = 16 * 1024 * 1024
+
 _POD = re.compile(r'pod([0-9a-f]{32}|[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?![0-9a-f])')
-_CONTAINER = re.compile(r'(?:^|[-:/])([0-9a-f]{64})(?:\.scope)?$')
-_CONTAINER_ENGINE = re.compile(
-    r'(?:^|/)(?:docker|libpod|libpod_parent|lxc|containerd|nerdctl)(?:/|-[0-9a-f]{12,64})|/(?:docker|libpod|cri-containerd|nerdctl)-[0-9a-f]{64}\.scope'
-)
-_UNIT = re.compile(r'^(.+\.service)$')
+_CONTAINER = re.compile(r'(?:^|[-:])([0-9a-f]{64})(?:\.scope)?$')
 _TITLE = re.compile(r'(?:^|/)k3s (?:server|agent)\s*$')
+_LEFT_IN_THE_TREE = re.compile(r'^(?:[|\s]*\\_ )+')
 
 
 class Process(object):
@@ -55,27 +59,34 @@ def cgroup_path(text):
 
 
 class Placement(object):
-    """Where a control group says that a process runs. kind: pod, container, unit or None."""
+    """Where a control group says that a process runs. kind: pod, container, unit or None.
+
+    The innermost element decides: a pod may run below the service of its runtime, a node may itself be a container. unit: the
+    service nearest to the process, also of a pod.
+    """
 
     def __init__(self, path):
         self.kind = self.pod_uid = self.container_id = self.unit = None
-        path = path or ''
-        pod = None
-        for pod in _POD.finditer(path):
-            pass
+        for part in (path or '').split('/'):
+            self._enter(part)
+
+    def _enter(self, part):
+        pod, container = _POD.search(part), _CONTAINER.search(part)
         if pod:
-            self.kind, self.pod_uid = 'pod', pod.group(1).replace('_', '-')
-        container = _CONTAINER.search(path.rstrip('/'))
+            self.pod_uid = pod.group(1).replace('_', '-')
         if container:
             self.container_id = container.group(1)
-        if pod is None and _CONTAINER_ENGINE.search(path):
+        if pod or (container and self.kind == 'pod'):
+            self.kind = 'pod'
+        elif container:
             self.kind = 'container'
-        for part in path.split('/'):
-            unit = _UNIT.match(part)
-            if unit:
-                self.unit = unit.group(1)
-        if self.kind is None and self.unit:
-            self.kind = 'unit'
+        elif part.endswith('.service'):
+            self.unit = part
+            if self.kind != 'pod':
+                self.kind = 'unit'
+        elif part.endswith('.scope') and self.kind == 'unit':
+            # What a user or a service manager of his started, not the service itself.
+            self.kind = None
 
     @property
     def static(self):
@@ -83,10 +94,14 @@ class Placement(object):
         return self.pod_uid is not None and len(self.pod_uid) == 32
 
 
+def _stat(node, pid):
+    """The fields of /proc/PID/stat behind the name, which may hold blanks and parentheses: the state is the first."""
+    return (node.text('/proc/%s/stat' % pid) or '').rpartition(')')[2].split()
+
+
 def _start_time(node, pid, boot_time):
-    """Field 22 of /proc/PID/stat. The name in it may hold blanks and parentheses."""
-    text = node.text('/proc/%s/stat' % pid)
-    words = text.rpartition(')')[2].split() if text else []
+    """Field 22 of /proc/PID/stat, since the boot in ticks of the clock."""
+    words = _stat(node, pid)
     if boot_time is None or len(words) < 20 or not words[19].isdigit():
         return None
     ticks = os.sysconf('SC_CLK_TCK') if node.live else CLOCK_TICKS
@@ -103,7 +118,10 @@ def _argv(node, pid):
     if text is None:
         return None
     words = text.split('\0')
-    return words[:-1] if words and not words[-1] else words
+    if _TITLE.search(words[0]):
+        # The room of the arguments that were there before is filled with zero bytes.
+        return words[:1]
+    return words[:-1] if not words[-1] else words
 
 
 def _name(node, pid):
@@ -130,7 +148,10 @@ def use_of(name, argv):
     name: of /proc/PID/comm, 15 characters at most, or None. Parents that only start kube-proxy (a shell, go-runner) are none of these.
     """
     what = COMMANDS.get(name) or (_what(argv) if name is None else None)
-    if what is None:
+    if what is None or (argv and os.path.basename(argv[0]) in INTERPRETERS):
+        return None
+    if what == 'k3s' and argv and not _TITLE.search(argv[0]) and (len(argv) < 2 or argv[1] not in K3S_WITH_KUBE_PROXY):
+        # k3s kubectl, k3s ctr, k3s etcd-snapshot
         return None
     if what == 'hyperkube':
         words = [word for word in (argv or [])[1:] if not word.startswith('-')]
@@ -172,27 +193,58 @@ def _scan(node, pids, by_argv):
     return found
 
 
+def _ps_outputs(node):
+    """The outputs of ps in a sosreport, the most complete first."""
+    directory = '/sos_commands/process'
+    names = [name for name in node.names(directory) or [] if name.startswith('ps_')]
+    names.sort(key=lambda name: (not name.startswith('ps_au'), name))
+    return [directory + '/' + name for name in names if not name.startswith('ps_axo_pid')] + ['/ps']
+
+
+def _rows_of_ps(node, path):
+    """(pid, state, command line) of each process in the output of ps, whose columns its head names."""
+    head = None
+    for line in (node.text(path, limit=PS_LIMIT) or '').split('\n'):
+        if head is None:
+            words = line.split()
+            if 'PID' in words and words[-1] in ('COMMAND', 'CMD'):
+                head = words
+            continue
+        words = line.split(None, len(head) - 1)
+        row = dict(zip(head, words))
+        if len(words) == len(head) and row['PID'].isdigit():
+            yield int(row['PID']), row.get('STAT') or row.get('S') or '', _LEFT_IN_THE_TREE.sub('', words[-1])
+
+
 def _from_ps(node):
     """The processes of a sosreport, out of the output of ps."""
     found = {}
-    for path in ('/sos_commands/process/ps_auxwwwm', '/sos_commands/process/ps_auxwww', '/sos_commands/process/ps_aux', '/ps'):
-        for line in (node.text(path, limit=16 * 1024 * 1024) or '').split('\n'):
-            words = line.split(None, 10)
-            if len(words) == 11 and words[1].isdigit():
-                argv = words[10].split()
-                use = use_of(None, [words[10]] if _TITLE.search(words[10]) else argv)
-                if use:
-                    process = Process(int(words[1]), _what(argv), argv)
-                    process.uses = use
-                    found[process.pid] = process
+    for path in _ps_outputs(node):
+        for pid, state, command in _rows_of_ps(node, path):
+            argv = [command.strip()] if _TITLE.search(command) else command.split()
+            use = use_of(None, argv)
+            if use and not state.startswith(DEAD):
+                found[pid] = Process(pid, _what(argv), argv)
+                found[pid].uses = use
         if found:
             break
     listing = '/sos_commands/process/ps_axo_pid_ppid_user_group_lwp_nlwp_start_time_comm_cgroup'
-    for line in (node.text(listing, limit=16 * 1024 * 1024) or '').split('\n'):
+    for line in (node.text(listing, limit=PS_LIMIT) or '').split('\n'):
         words = line.split()
         if len(words) >= 9 and words[0].isdigit() and int(words[0]) in found:
-            found[int(words[0])].cgroup = cgroup_path(words[-1].replace(',', '\n'))
+            # Each hierarchy is number:controllers:path, and controllers hold commas too.
+            found[int(words[0])].cgroup = cgroup_path(re.sub(r',(?=\d+:)', '\n', words[-1]))
     return list(found.values())
+
+
+def _seen(node, pids):
+    """Whether the processes of the node could be seen: with hidepid of proc(5) a user sees his own alone."""
+    if node.live:
+        if '1' in pids and _name(node, '1') is not None:
+            return True
+        node.report('/proc', 'the processes of other users are hidden')
+        return False
+    return any(node.kind(path) == 'file' for path in _ps_outputs(node)) or any(_name(node, pid) is not None for pid in pids)
 
 
 def read_processes(node):
@@ -202,10 +254,8 @@ def read_processes(node):
     if not any(process.uses != 'kube-router' for process in found):
         found += [process for process in _scan(node, pids, True) if process.pid not in [other.pid for other in found]]
     if not node.live and not any(process.argv for process in found):
-        known = dict((process.pid, process) for process in _from_ps(node))
-        found = list(known.values()) or found
+        found = _from_ps(node) or found
     boot_time = _boot_time(node)
-    found = [_complete(node, process, boot_time) for process in found]
+    found = [_complete(node, process, boot_time) for process in found if not ''.join(_stat(node, process.pid)[:1]).startswith(DEAD)]
     found.sort(key=lambda process: (process.network_namespace == 'other', process.uses != KUBE_PROXY, process.pid))
-    seen = bool(pids) or any(node.kind(path) for path in ('/sos_commands/process', '/ps'))
-    return found, seen
+    return found, any(process.uses != 'kube-router' for process in found) or _seen(node, pids)

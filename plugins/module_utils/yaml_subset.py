@@ -35,10 +35,6 @@ _ESCAPES = {
     '/': '/',
     '"': '"',
     '\\': '\\',
-    'N': '\x85',
-    '_': '\xa0',
-    'L': '\u2028',
-    'P': '\u2029',
     '\t': '\t',
 }
 _WIDTHS = {'x': 2, 'u': 4, 'U': 8}
@@ -47,6 +43,9 @@ try:
     _character = unichr
 except NameError:
     _character = chr
+
+_ESCAPES.update((name, _character(number)) for name, number in (('N', 0x85), ('_', 0xA0), ('L', 0x2028), ('P', 0x2029)))
+_REPLACEMENT = _character(0xFFFD)
 
 
 class YamlError(ValueError):
@@ -89,7 +88,7 @@ def _walk_escapes(text, number):
             try:
                 out.append(_character(int(digits, 16)))
             except ValueError:
-                out.append('\ufffd')
+                out.append(_REPLACEMENT)
         elif kind in _ESCAPES:
             out.append(_ESCAPES[kind])
         else:

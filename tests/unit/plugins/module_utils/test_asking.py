@@ -13,7 +13,9 @@ import time
 import pytest
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import http_get, kube_proxy
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_answers import ask_process
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_version import build_info, from_image
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 
 OLD = b'kubernetes_build_info{buildDate="x",gitCommit="y",gitVersion="v1.18.6",major="1"} 1\n'
 NEW = b'kubernetes_build_info{build_date="x",git_commit="y",git_version="v1.28.5+k3s1",major="1"} 1\n'
@@ -54,9 +56,9 @@ def answer(body, status=b"200 OK"):
 
 
 def asked(metrics, healthz=None):
-    """What _ask makes of these addresses."""
+    """What ask_process makes of these addresses."""
     facts = kube_proxy.empty() | {"metrics_address": metrics, "healthz_address": healthz, "mode_configured": "ipvs", "mode_source": "config_file"}
-    kube_proxy._ask(facts, 0.5)
+    ask_process(NodeFiles("/"), facts, 0.5)
     return facts
 
 

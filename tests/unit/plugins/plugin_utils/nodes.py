@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
+
 # One kernel of each letter of capabilities.kernel_letter.
 KERNELS = {
     "A": "3.10.107",
@@ -52,3 +54,10 @@ def sysctl_file(value, moments=("reboot",), path="/etc/sysctl.d/99-tuning.conf",
 def keys(verdict):
     """The keys of a verdict's findings."""
     return [finding["key"] for finding in verdict["findings"]]
+
+
+def report_of_nine(**options):
+    """A report of seven nodes that are safe, one with stale backends (bad) and one with delays (old). options: as of fleet()."""
+    entries = [node_entry(f"good-{number}", node("E", "K3", 1)) for number in range(7)]
+    entries += [node_entry("bad", node("D", "K2", 0)), node_entry("old", node("B", "K2", 1))]
+    return fleet(entries, **options)

@@ -1,0 +1,48 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run is failed on."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fail_on import QueryError, check_fail_on, evaluate, failure
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import forecast
+from nodes import node, report_of_nine
+
+
+class TestFailOn:
+    @pytest.mark.parametrize(
+        ("fail_on", "words"),
+        [
+            (["stale_backends"], ["1 stale_backends: bad"]),
+            ("stale_backends,syn_delay", ["stale_backends: bad", "syn_delay: old"]),
+            (["safe"], ["7 safe: good-0, good-1, good-2, good-3, good-4 and 2 more"]),
+            (["unreachable"], ["1 unreachable: z"]),
+            ("summary.verdicts.safe > `5`", ["summary.verdicts.safe > `5` gives True"]),
+            ("nodes[?plan.action=='hold'].name", ["['bad']"]),
+        ],
+    )
+    def test_what_matches_is_said(self, fail_on, words):
+        sentence = failure(fail_on, report_of_nine(unreachable=[{"name": "z", "reason": "r"}]))
+        assert all(word in sentence for word in words)
+
+    @pytest.mark.parametrize("fail_on", [None, [], "", ["unknown"], "unreachable[0]", "summary.verdicts.unknown", "nodes[?verdict=='unknown']", "`false`"])
+    def test_what_does_not_match(self, fail_on):
+        assert failure(fail_on, report_of_nine()) is None
+
+    def test_a_verdict_after_the_change_counts(self):
+        facts = node("E", "1.34.0", 1)
+        report = fleet([node_entry("n", facts, None, forecast(facts, "1.40.0"))])
+        assert failure(["stale_backends"], report) == "audit_fail_on matched: 1 stale_backends after the planned change: n"
+
+    @pytest.mark.parametrize(("fail_on", "name"), [(["bad"], "bad"), ("nodes[?", "nodes"), (5, "int"), ({"a": 1}, "dict")])
+    def test_what_cannot_be_used_is_named(self, fail_on, name):
+        with pytest.raises(QueryError, match=name):
+            check_fail_on(fail_on)
+
+    def test_an_expression_that_fails_on_thereport_of_nine(self):
+        with pytest.raises(QueryError, match="evaluated"):
+            evaluate("length(`5`)", report_of_nine())
