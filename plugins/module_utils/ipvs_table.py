@@ -187,7 +187,7 @@ def read_table(node, exclude_cidrs=(), net=OWN_NAMESPACE):
     addresses = _Addresses(node, net)
     table = _Table(addresses, Networks(exclude_cidrs))
     path = net + '/ip_vs'
-    state = 'present' if node.read_head(path, 1) is not None else 'absent' if node.kind(path) is None else 'unreadable'
+    state = 'present' if node.read_head(path, 1) is not None else 'absent' if node.kind(path) is None and node.kind(net) else 'unreadable'
     if state == 'present':
         _fill(table, node, path)
     numbers = state != 'unreadable'

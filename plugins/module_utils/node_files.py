@@ -56,7 +56,11 @@ class NodeFiles(object):
         full path.
         """
         view = NodeFiles(self.root)
-        view.root = self._join(path)
+        try:
+            # On a live node the kernel's own link leads into the container. In a tree it is an ordinary link of that tree.
+            view.root = path.rstrip('/') if self.live else self._resolve(path)
+        except QUIET_ERRORS:
+            view.root = self._join(path)
         view.live = False
         view.unreadable = self.unreadable
         view._reported = self._reported

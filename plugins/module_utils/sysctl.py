@@ -130,6 +130,9 @@ def read_sysctl(node, other_namespace_pid=None):
         values, state = _read_files(node)
         if state == 'absent':
             values, state = _read_listing(node)
+        if state == 'absent' and node.kind('/proc/sys') is None:
+            # A tree without any sysctls says nothing about this one.
+            state = 'unreadable'
     facts = {'state': state, 'network_namespace': 'kube_proxy' if other_namespace_pid else 'host'}
     for name in DECISIVE:
         facts[name] = values.get(name)

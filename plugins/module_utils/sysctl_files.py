@@ -114,8 +114,12 @@ class SysctlFiles(object):
         self.procps = last_word(in_directories + main)
 
     def of_file(self, path):
-        """The Assignment that wins when `sysctl -p PATH` reads one file, or None."""
-        return last_word(parse(self._node.text(path) or '', path))
+        """The Assignment that wins when `sysctl -p PATH` reads a file, or those that a pattern of the shell names; or None."""
+        directory, dummy, pattern = path.rpartition('/')
+        paths = [path]
+        if any(character in pattern for character in '*?['):
+            paths = [directory + '/' + name for name in self._node.names(directory) or [] if fnmatch.fnmatchcase(name, pattern)]
+        return last_word([assignment for each in paths for assignment in parse(self._node.text(each) or '', each)])
 
     def readers(self, assignment):
         """The programs that read an Assignment's file."""

@@ -30,7 +30,9 @@ def script_of(node, words):
     program, rest = words[0], words[1:]
     if os.path.basename(program) in INTERPRETERS:
         if '-c' in rest[:-1]:
-            return None, rest[rest.index('-c') + 1]
+            text = rest[rest.index('-c') + 1]
+            path, inner = script_of(node, text.split()) if text.startswith('/') else (None, None)
+            return (path, inner) if path else (None, text)
         flags = [word for word in rest if not word.startswith('-')]
         program, rest = (flags[0], []) if flags else (None, [])
         return (program, node.text(program, limit=SCRIPT_LIMIT)) if program and program.startswith('/') else (None, None)
@@ -61,8 +63,8 @@ def _role_of(unit, kube_proxy):
     return 'unit', [REBOOT]
 
 
-def _of_command(node, unit, phase, entry, role, in_time, enabled, period, result_of):
-    """The writers that one Exec line amounts to."""
+def _of_command(node, unit, phase, entry, role, in_time, enabled, period, waited, result_of):
+    """(the writers that one Exec line amounts to, whether the line waits for something). waited: a line before it did."""
     kind, moments = role
     path, actions, text = actions_of(node, entry['value'])
     found, loads = [], in_time
@@ -96,10 +98,10 @@ def _of_command(node, unit, phase, entry, role, in_time, enabled, period, result
                 via=via,
                 unit=unit.name,
                 phase=phase,
-                waits=shell_text.waits(text),
+                waits=waited or shell_text.waits(text),
             )
         )
-    return found
+    return found, shell_text.waits(text)
 
 
 def read_unit_writers(node, units, kube_proxy, in_time, result_of):
@@ -113,6 +115,8 @@ def read_unit_writers(node, units, kube_proxy, in_time, result_of):
         if unit is None or name in KNOWN:
             continue
         role, period = None, False
+        # Commands of a phase run one after the other: `sleep` in one of them delays those after it.
+        waited = {}
         for phase, entry in unit.commands():
             if not _worth_reading(entry['value']):
                 continue
@@ -120,7 +124,9 @@ def read_unit_writers(node, units, kube_proxy, in_time, result_of):
                 role = _role_of(unit, kube_proxy)
                 period = units.period_of(name)
             enabled = not unit.masked and (unit.enabled or bool(period) or name == kube_proxy.get('unit'))
-            found.extend(_of_command(node, unit, phase, entry, role, in_time, enabled, period, result_of))
+            writers, waits = _of_command(node, unit, phase, entry, role, in_time, enabled, period, waited.get(phase, False), result_of)
+            waited[phase] = waits or waited.get(phase, False)
+            found.extend(writers)
     return found
 
 

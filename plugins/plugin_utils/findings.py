@@ -75,7 +75,11 @@ def _persistence(entries: dict):
         if moment != "now" and entry["verdict"] in BAD and now["verdict"] != entry["verdict"] and what not in told:
             told.add(what)
             yield finding(
-                "not_persistent", value=now["value"], moment=MOMENT_WORDS.get(moment, moment), next_value=entry["value"], writer=entry.get("writer") or "the kernel"
+                "not_persistent",
+                value=now["value"],
+                moment=MOMENT_WORDS.get(moment, moment),
+                next_value=entry["value"],
+                writer=entry.get("writer") or "the kernel",
             )
 
 

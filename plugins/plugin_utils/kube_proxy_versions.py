@@ -119,7 +119,11 @@ def removal_plan(text: str | None) -> list[dict]:
     """The plan to remove IPVS mode: [{release, text, reached}], reached by this version or not, null if that is not known."""
     at = leading_version(text)
     return [
-        {"release": Version(entry["from"]).base_version.rpartition(".")[0], "text": entry["text"], "reached": None if at is None else Version(entry["from"]) <= at}
+        {
+            "release": Version(entry["from"]).base_version.rpartition(".")[0],
+            "text": entry["text"],
+            "reached": None if at is None else Version(entry["from"]) <= at,
+        }
         for entry in load("kube_proxy")["removal"]
     ]
 

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Copyright: the kubeproxy.ipvs authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #

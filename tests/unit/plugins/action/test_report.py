@@ -20,7 +20,14 @@ TOO_OLD = "the node's Python is too old for ansible-core 2.19.1; ansible-core 2.
         ({}, "not contacted"),
         ("text", "not contacted"),
         ({"unreachable": True, "msg": "Failed to connect to the host via ssh: no route"}, "Failed to connect to the host via ssh: no route"),
-        ({"failed": True, "msg": "MODULE FAILURE\nSee stdout/stderr", "module_stderr": "  File x\nSyntaxError: future feature annotations is not defined\n"}, TOO_OLD),
+        (
+            {
+                "failed": True,
+                "msg": "MODULE FAILURE\nSee stdout/stderr",
+                "module_stderr": "  File x\nSyntaxError: future feature annotations is not defined\n",
+            },
+            TOO_OLD,
+        ),
         ({"msg": "Task failed: Module failed: future feature annotations is not defined (ansiballz, line 3)"}, TOO_OLD),
         ({"msg": "MODULE FAILURE: no output", "module_stderr": "/bin/sh: 1: /usr/bin/python: not found\n"}, "/bin/sh: 1: /usr/bin/python: not found"),
         ({"msg": "Task failed: The module interpreter '/nope' was not found."}, "The module interpreter '/nope' was not found."),

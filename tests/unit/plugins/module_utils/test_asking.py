@@ -66,7 +66,12 @@ def asked(metrics, healthz=None):
 def test_mode_and_version(listener, metrics, version):
     port = listener({"/proxyMode": answer(b"iptables"), "/metrics": answer(metrics), "/healthz": answer(b"{}", b"503 Service Unavailable")})
     facts = asked(f"0.0.0.0:{port}", f"127.0.0.1:{port}")
-    assert (facts["mode_effective"], facts["mode_source"], facts["version"], facts["version_source"]) == ("iptables", "proxy_mode_endpoint", version, "metrics")
+    assert (facts["mode_effective"], facts["mode_source"], facts["version"], facts["version_source"]) == (
+        "iptables",
+        "proxy_mode_endpoint",
+        version,
+        "metrics",
+    )
     assert (facts["metrics_answers"], facts["healthz_answers"]) == (True, True)
 
 

@@ -75,3 +75,10 @@ def test_view_of_a_container_resolves_its_own_links(tree):
     assert view.text("/conf/config.conf") == "mode: ipvs\n"
     view.report("/conf/x", "broken")
     assert node.unreadable == [{"path": "/proc/7/root/conf/x", "reason": "broken"}]
+
+
+def test_a_root_link_of_a_tree_stays_in_the_tree(tree):
+    node = tree({"/proc/7/root": ("link", "/"), "/proc/8/root": ("link", "/../../.."), "/etc/os-release": "ID=inside\n"})
+    assert node.below("/proc/7/root").text("/etc/os-release") == "ID=inside\n"
+    assert node.below("/proc/8/root").text("/etc/os-release") == "ID=inside\n"
+    assert node.below("/proc/7/root").read("/etc/passwd") is None

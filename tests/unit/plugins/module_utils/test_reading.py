@@ -122,8 +122,8 @@ class TestSysctl:
 
     def test_absent_and_unreadable_differ(self, tree):
         node = tree({"/proc/sys/net/ipv4/vs/conntrack": "1\n", "/proc/sys/net/ipv4/vs/expire_nodest_conn/x": ""})
-        (absent, broken) = (read_sysctl(tree({}))["state"], read_sysctl(node))
-        assert absent == "absent"
+        absent, nothing, broken = read_sysctl(tree({"/proc/sys/net/ipv4/ip_forward": "1\n"})), read_sysctl(tree({})), read_sysctl(node)
+        assert (absent["state"], nothing["state"], nothing["absent"]) == ("absent", "unreadable", [])
         assert "conn_reuse_mode" in broken["absent"]
 
     def test_a_value_that_cannot_be_read_is_not_absent(self, tree):
@@ -195,7 +195,8 @@ class TestTable:
         assert (table["unparsed_lines"], table["services"]) == (5, 7)
 
     def test_absent_is_zero_and_unreadable_is_not_known(self, tree):
-        assert (read_table(tree({}))["state"], read_table(tree({"/x": ""}))["services"]) == ("absent", 0)
+        assert (read_table(tree({"/proc/net/dev": ""}))["state"], read_table(tree({"/proc/net/dev": ""}))["services"]) == ("absent", 0)
+        assert (read_table(tree({}))["state"], read_table(tree({}))["services"]) == ("unreadable", None)
         node = tree({"/proc/net/ip_vs/a": "a directory"})
         assert (read_table(node)["state"], read_table(node)["services"], len(node.unreadable)) == ("unreadable", None, 1)
 

@@ -165,6 +165,13 @@ class TestKubeletPreStart:
             ("kubelet_pre_start", "/etc/systemd/system/kubelet.service.d/20.conf", 2, 0, ["kubelet_restart", "reboot"], ["reboot", "kubelet_restart"])
         ]
 
+    def test_a_script_behind_a_shell(self, tree):
+        unit = {"/etc/systemd/system/kubelet.service": "[Service]\nExecStartPre=/bin/bash -c '/opt/pre.sh start'\nExecStart=/usr/bin/kubelet\n"}
+        found = writers(tree, KUBELET | unit | {"/opt/pre.sh": "#!/bin/bash\nsysctl -p /etc/sysctl.d/*.conf\n", "/etc/sysctl.d/k8s.conf": f"{KEY}=0\n"})
+        assert [(entry["path"], entry["value"], entry["via"]) for entry in found if entry["kind"] == "kubelet_pre_start"] == [
+            ("/opt/pre.sh", 0, "/etc/sysctl.d/k8s.conf")
+        ]
+
     def test_a_script_that_sets_nothing(self, tree):
         assert writers(tree, {**KUBELET, "/usr/bin/kubelet-pre-start.sh": self.script}) == []
 
@@ -201,6 +208,11 @@ class TestGuards:
         script = "#!/bin/bash\nfor i in $(seq 30); do\n  sleep 1\n  sysctl -w net.ipv4.vs.conn_reuse_mode=1\ndone\n"
         guard = self.guards(tree, {**self.unit, "/etc/kubernetes/set-conn-reuse-mode.sh": script})[0]
         assert (guard["path"], guard["line"], guard["value"], guard["waits"]) == ("/etc/kubernetes/set-conn-reuse-mode.sh", 4, 1, True)
+
+    def test_a_line_that_waits_before_it(self, tree):
+        unit = f"[Service]\nExecStart=/usr/bin/kube-proxy\nExecStartPost=/bin/sleep 30\nExecStartPost=/sbin/sysctl -w {KEY}=1\n"
+        guard = self.guards(tree, {"/etc/systemd/system/kube-proxy.service": unit})[0]
+        assert (guard["line"], guard["waits"]) == (4, True)
 
     def test_a_timer(self, tree):
         files = {
