@@ -98,7 +98,6 @@ class NodeFacts:
     changelog: dict = field(default_factory=dict)
     probe: dict = field(default_factory=dict)
     live_patches: tuple[str, ...] = ()
-    sysctl_state: str | None = None
     value: int | None = None
     value_absent: bool = False
     conntrack: int | None = None
@@ -189,7 +188,6 @@ def read(facts) -> NodeFacts:
         changelog=mapping(kernel.get("changelog")),
         probe=mapping(kernel.get("probe")),
         live_patches=tuple(name for name in (text(mapping(entry).get("name")) for entry in sequence(kernel.get("live_patches"))) if name),
-        sysctl_state=text(sysctl.get("state")),
         value=number(sysctl.get("conn_reuse_mode")),
         value_absent=sysctl.get("state") == "present" and "conn_reuse_mode" in absent,
         conntrack=number(sysctl.get("conntrack")),

@@ -132,7 +132,7 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
         "capabilities_now": can_now,
         "moments": entries,
         "findings": find(rebooted, applies, entries),
-        "plan": make_plan(rebooted, applies, can_then, after, word),
+        "plan": make_plan(rebooted, applies, can_then, after),
         "transitions": transitions(before, rebooted, letters) if applies is not False else [],
         "modes": {
             "ipvs": kube_proxy_versions.at_start(rebooted.kube_proxy, rebooted.kernel_version, moments.after_reboot(rebooted).absent).action

@@ -13,7 +13,6 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.capabilities import
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, Writer
 
 NOW, KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, UPGRADE = "now", "kube_proxy_restart", "kubelet_restart", "reboot", "upgrade"
-MOMENTS = (NOW, KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT)
 # What a kernel starts with, in every network namespace (Linux commit d752c3645717).
 KERNEL_DEFAULT = 1
 KUBE_PROXY = "kube-proxy"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_versions, load
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy
 
 ACTIONS = ("none", "set", "hold", "switch_mode", "upgrade_kernel", "upgrade_kube_proxy", "decide", "probe")
 # Writers that a program is: they cannot be edited away, only be followed by another write.
@@ -100,7 +99,7 @@ def _to_value(facts: NodeFacts, value: int, capability: str, capabilities: dict,
     return _plan("set", f"{because} and kube-proxy leaves it alone: set it once{also}", value, rests_on, **more)
 
 
-def make_plan(facts: NodeFacts, applies: bool | None, capabilities: dict, entries: dict, policy: Policy) -> dict:
+def make_plan(facts: NodeFacts, applies: bool | None, capabilities: dict, entries: dict) -> dict:
     """{action, value, reason, rests_on, ...}: see DESIGN words `plan`. entries: the moments of the verdict."""
     if applies is False:
         return _plan("none", "kube-proxy does not run in IPVS mode on this node")

@@ -97,7 +97,7 @@ def judge_node(node: NodeFacts, policy: Policy) -> dict:
         "capabilities": capabilities,
         "moments": entries,
         "findings": find(node, applies, entries),
-        "plan": make_plan(node, applies, capabilities, entries, policy),
+        "plan": make_plan(node, applies, capabilities, entries),
     }
 
 
