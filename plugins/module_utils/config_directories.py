@@ -13,6 +13,30 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 
+def is_mask(node, path):
+    """Whether PATH is a link to /dev/null, which says that nothing of this name counts."""
+    return (node.link(path) or '').endswith('/dev/null')
+
+
+def joined_lines(text):
+    """(number of its first line, line): lines that end in a backslash go on in the next; comments are left out."""
+    pending, began = '', 0
+    for number, line in enumerate(text.split('\n'), 1):
+        line = line.rstrip('\r')
+        if not pending:
+            began = number
+            if line.lstrip().startswith('#'):
+                continue
+        if line.endswith('\\'):
+            pending += line[:-1] + ' '
+            continue
+        if (pending + line).strip():
+            yield began, pending + line
+        pending = ''
+    if pending.strip():
+        yield began, pending
+
+
 def merged_files(node, directories, ending='.conf'):
     """[(path, masked_by)] of the files in DIRECTORIES (highest precedence first), in the order of their names.
 
@@ -31,7 +55,7 @@ def merged_files(node, directories, ending='.conf'):
             if not name.endswith(ending):
                 continue
             path = directory + '/' + name
-            if node.link(path) == '/dev/null':
+            if is_mask(node, path):
                 files.append((name, path, first.setdefault(name, path)))
             elif node.kind(path) in ('file', None):
                 winner = first.setdefault(name, path)

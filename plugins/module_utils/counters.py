@@ -37,6 +37,11 @@ def _conntrack(node, net):
     return sums
 
 
+def empty():
+    """`counters` of docs/facts.md with nothing known."""
+    return dict.fromkeys(('tcp_syn_retransmits', 'tcp_active_opens', 'conntrack_insert_failed', 'conntrack_drop', 'conntrack_count', 'conntrack_max'))
+
+
 def read_counters(node, net='/proc/net'):
     """`counters` of docs/facts.md; NET is the directory of the network namespace."""
     extended, tcp, conntrack = _paired(node, net + '/netstat', 'TcpExt:'), _paired(node, net + '/snmp', 'Tcp:'), _conntrack(node, net)

@@ -12,11 +12,14 @@ __metaclass__ = type
 
 def _kind(entry, unit):
     """Which kind of guard a writer is, or None if it is none."""
-    if entry.get('phase') == 'ExecStartPost' and entry.get('unit') == unit:
+    after_start = 'kube_proxy_restart' in entry['moments']
+    if entry.get('phase') == 'ExecStartPost' and (after_start or entry.get('unit') == unit):
         return 'exec_start_post'
-    if not entry['period_seconds']:
-        return None
-    return {'cron': 'cron', 'unit': 'timer', 'kubelet_pre_start': 'timer'}.get(entry['kind'])
+    if entry['period_seconds']:
+        by_timer = any(name.endswith('.timer') for name in entry['applied_by'])
+        return {'cron': 'cron', 'unit': 'timer' if by_timer else 'script', 'rc_local': 'script'}.get(entry['kind'])
+    # A unit of its own that starts anew with kube-proxy.
+    return 'script' if after_start and entry['kind'] == 'unit' and entry.get('unit') != unit else None
 
 
 def read_hold(kube_proxy, writers):

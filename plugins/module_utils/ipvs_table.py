@@ -182,32 +182,46 @@ def _fill(table, node, path):
             table.unparsed += 1
 
 
+def empty():
+    """`table` of docs/facts.md with nothing known."""
+    names = 'services destinations destinations_weight_zero active_connections inactive_connections stuck stuck_connections foreign'
+    return dict(
+        [(name, None) for name in names.split()],
+        state='unreadable',
+        services_by_kind={'ipv4': None, 'ipv6': None, 'fwmark': None},
+        kube_ipvs0={'exists': None, 'addresses': None, 'ipv4': None, 'ipv6': None},
+        stuck_worst=[],
+        foreign_services=[],
+        unparsed_lines=None,
+    )
+
+
 def read_table(node, exclude_cidrs=(), net=OWN_NAMESPACE):
     """`table` of docs/facts.md. exclude_cidrs: ipvs.excludeCIDRs of kube-proxy's configuration. net: directory of the namespace."""
     addresses = _Addresses(node, net)
-    table = _Table(addresses, Networks(exclude_cidrs))
+    facts = empty()
+    facts['kube_ipvs0'] = _interface(node, net, addresses)
     path = net + '/ip_vs'
-    state = 'present' if node.read_head(path, 1) is not None else 'absent' if node.kind(path) is None and node.kind(net) else 'unreadable'
-    if state == 'present':
+    is_there = node.kind(path) is not None
+    # A tree without this directory says nothing.
+    if (is_there and node.read_head(path, 1) is None) or (not is_there and node.kind(net) is None):
+        return facts
+    table = _Table(addresses, Networks(exclude_cidrs))
+    if is_there:
         _fill(table, node, path)
-    numbers = state != 'unreadable'
-
-    def count(value):
-        return value if numbers else None
-
-    return {
-        'state': state,
-        'services': count(sum(table.kinds.values())),
-        'services_by_kind': table.kinds if numbers else {'ipv4': None, 'ipv6': None, 'fwmark': None},
-        'destinations': count(table.destinations),
-        'destinations_weight_zero': count(table.zero),
-        'active_connections': count(table.active),
-        'inactive_connections': count(table.inactive),
-        'kube_ipvs0': _interface(node, net, addresses),
-        'stuck': count(table.stuck),
-        'stuck_connections': count(table.stuck_connections),
-        'stuck_worst': table.stuck_worst(),
-        'foreign': None if not numbers or (table.undecided and not table.foreign_count) else table.foreign_count,
-        'foreign_services': table.foreign,
-        'unparsed_lines': table.unparsed,
-    }
+    facts.update(
+        state='present' if is_there else 'absent',
+        services=sum(table.kinds.values()),
+        services_by_kind=table.kinds,
+        destinations=table.destinations,
+        destinations_weight_zero=table.zero,
+        active_connections=table.active,
+        inactive_connections=table.inactive,
+        stuck=table.stuck,
+        stuck_connections=table.stuck_connections,
+        stuck_worst=table.stuck_worst(),
+        foreign=None if table.undecided and not table.foreign_count else table.foreign_count,
+        foreign_services=table.foreign,
+        unparsed_lines=table.unparsed,
+    )
+    return facts

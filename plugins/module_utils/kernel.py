@@ -14,6 +14,7 @@ import re
 import zlib
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import merged_files
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_text import MODPROBE, read_actions
 
 # Names that only kernels with, or only kernels without, a certain fix have (Linux net/netfilter/ipvs).
 EVIDENCE_SYMBOLS = (
@@ -28,7 +29,10 @@ CHANGELOG_TITLES = (
     ('respects_zero_weight', 'fix reuse connection if rs weight is 0'),
     ('flushes_deleted', 'queue delayed work to expire no destination connections'),
 )
+# A step in which the damage stands is lost as a whole.
+INFLATE_STEP = 1024
 MODULES_LOAD_DIRECTORIES = ('/etc/modules-load.d', '/run/modules-load.d', '/usr/local/lib/modules-load.d', '/usr/lib/modules-load.d', '/lib/modules-load.d')
+MACHINES = re.compile(r'(?:^|[\W_])(x86_64|aarch64|ppc64le|s390x|i686|armv7l|riscv64|loongarch64)(?![^\W_])')
 CHANGELOG_LIMIT = 64 * 1024 * 1024
 # Every ip_vs module needs ip_vs itself.
 IP_VS_MODULE = re.compile(r'^ip_vs(?:_\w+)?$')
@@ -73,8 +77,9 @@ def _machine(node, release):
     machine = node.first_line('/proc/sys/kernel/arch')
     if machine:
         return machine
-    found = re.search(r'\b(x86_64|aarch64|ppc64le|s390x|i686|armv7l|riscv64|loongarch64)\b', (_uname_line(node) or '') + ' ' + (release or ''))
-    return found.group(1) if found else None
+    # The host name comes before, and may hold anything.
+    found = re.findall(MACHINES, (_uname_line(node) or '').partition('#')[2]) or re.findall(MACHINES, release or '')
+    return found[-1] if found else None
 
 
 def _unquote(value):
@@ -103,7 +108,7 @@ def _os_release(node):
 
 
 def _is_plain_name(release):
-    return bool(release) and '/' not in release and release not in ('.', '..')
+    return bool(re.match(r'[A-Za-z0-9_][A-Za-z0-9._+~:@-]{0,200}$', release or ''))
 
 
 def _loaded_modules(node):
@@ -123,7 +128,7 @@ def _ip_vs(node, release):
     builtin = _is_plain_name(release) and node.text('/lib/modules/%s/modules.builtin' % release)
     if builtin and re.search(r'/ip_vs\.ko', builtin):
         return 'builtin'
-    if node.kind('/proc/sys/net/ipv4/vs') == 'directory' or node.kind('/proc/net/ip_vs') == 'file':
+    if any(node.kind(path) for path in ('/sys/module/ip_vs', '/proc/sys/net/ipv4/vs', '/proc/net/ip_vs')):
         # Without a line in /proc/modules it is part of the kernel; without /proc/modules nobody can tell.
         return 'loaded' if modules is None else 'builtin'
     if node.kind('/proc/sys/net') is None and modules is None:
@@ -141,7 +146,7 @@ def _module_available(node, release):
     names = node.names(directory + '/kernel/net/netfilter/ipvs')
     if names:
         return any(name.startswith('ip_vs.ko') for name in names)
-    return None
+    return False if node.kind(directory + '/kernel/net') == 'directory' else None
 
 
 def _named_in(line):
@@ -152,7 +157,10 @@ def _loaded_at_boot(node):
     """What makes sure that ip_vs is there before systemd-sysctl runs: [{path, line}]."""
     found = []
     paths = [path for path, masked_by in merged_files(node, MODULES_LOAD_DIRECTORIES) if not masked_by]
-    for path in paths + ['/etc/modules']:
+    # Debian's and Alpine's; systemd comes to it through a link in modules-load.d.
+    if not any(node.kind(path) for path in ('/etc/redhat-release', '/etc/SuSE-release')) and node.identity('/etc/modules') not in map(node.identity, paths):
+        paths.append('/etc/modules')
+    for path in paths:
         for number, line in enumerate((node.text(path) or '').split('\n'), 1):
             if not line.lstrip().startswith(('#', ';')) and line.split() and _named_in(line.split()[0]):
                 found.append({'path': path, 'line': number})
@@ -161,10 +169,8 @@ def _loaded_at_boot(node):
     for name in node.names('/etc/sysconfig/modules') or []:
         path = '/etc/sysconfig/modules/' + name
         if name.endswith('.modules') and node.executable(path):
-            for number, line in enumerate((node.text(path) or '').split('\n'), 1):
-                if re.match(r'\s*(?:/s?bin/)?modprobe\s(?:.*\s)?ip_vs\b', line):
-                    found.append({'path': path, 'line': number})
-                    break
+            loads = [action for action in read_actions(node.text(path) or '') if action.kind == MODPROBE]
+            found.extend({'path': path, 'line': action.line} for action in loads[:1])
     for word in (node.text('/proc/cmdline') or '').split():
         key, separator, value = word.partition('=')
         if separator and key in ('modules-load', 'modules_load', 'rd.modules-load', 'rd.modules_load') and any(_named_in(name) for name in value.split(',')):
@@ -194,18 +200,41 @@ def _live_patches(node):
     return patches
 
 
+def _line_of(lines, title):
+    """The first line with TITLE, together with the next one where the title goes on there, or None."""
+    for number, line in enumerate(lines):
+        if title.split()[0] not in line.lower():
+            continue
+        own = ' '.join(line.split())
+        if title in own.lower():
+            return own[:300]
+        both = ' '.join((own + ' ' + ' '.join(lines[number + 1 : number + 2])).split())
+        if 0 <= both.lower().find(title) < len(own):
+            return both[:300]
+    return None
+
+
 def _searched(text, package, source):
     """What a changelog says. Its entries wrap: the search ignores how white space falls."""
-    found = dict((capability, None) for capability, title in CHANGELOG_TITLES)
     lines = text.split('\n')
-    for number, line in enumerate(lines):
-        joined = ' '.join((line + ' ' + (lines[number + 1] if number + 1 < len(lines) else '')).split())
-        lowered = joined.lower()
-        for capability, title in CHANGELOG_TITLES:
-            position = lowered.find(title)
-            if found[capability] is None and 0 <= position < len(' '.join(line.split())):
-                found[capability] = joined[:300]
+    flat = ' '.join(text.lower().split())
+    found = dict((capability, _line_of(lines, title) if title in flat else None) for capability, title in CHANGELOG_TITLES)
     return {'package': package, 'source': source, 'entries': sum(1 for line in lines if line.strip()), 'found': found}
+
+
+def _inflated(node, path, data):
+    """The bytes of gzip DATA, up to where they are damaged: what was found before that still proves something."""
+    inflate, parts, length = zlib.decompressobj(16 + zlib.MAX_WBITS), [], 0
+    try:
+        for start in range(0, len(data), INFLATE_STEP):
+            parts.append(inflate.decompress(data[start : start + INFLATE_STEP], CHANGELOG_LIMIT))
+            length += len(parts[-1])
+            if length > CHANGELOG_LIMIT:
+                node.report(path, 'longer than %d bytes, only the beginning was read' % CHANGELOG_LIMIT)
+                break
+    except zlib.error as error:
+        node.report(path, 'not gzip, or damaged: %s' % error)
+    return b''.join(parts)
 
 
 def _debian_changelog(node, release):
@@ -216,13 +245,9 @@ def _debian_changelog(node, release):
             data = node.read(path, limit=CHANGELOG_LIMIT)
             if data is None:
                 continue
-            inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            try:
-                text = inflate.decompress(data, CHANGELOG_LIMIT)
-            except zlib.error as error:
-                node.report(path, 'not gzip: %s' % error)
-                continue
-            return _searched(text.decode('utf-8', 'replace'), package, path)
+            text = _inflated(node, path, data)
+            if text:
+                return _searched(text.decode('utf-8', 'replace'), package, path)
     return None
 
 
@@ -245,7 +270,8 @@ def _changelog(node, release, run_command):
     if not _is_plain_name(release):
         return None
     answer = _debian_changelog(node, release)
-    if answer is None and node.live and run_command and node.kind('/var/lib/rpm') == 'directory':
+    # run_command of a module ends it where there is no such program.
+    if answer is None and node.live and run_command and any(node.executable(path) for path in ('/usr/bin/rpm', '/bin/rpm')):
         answer = _rpm_changelog(node, release, run_command)
     return answer
 

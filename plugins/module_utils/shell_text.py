@@ -11,22 +11,44 @@ __metaclass__ = type
 
 import re
 
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_words import bare, logical_lines, pipelines, program_of, with_constants
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl_files import KEY as KEY_PATH, last_word, parse
+
 KEY = r'net[./]ipv4[./]vs[./]conn_reuse_mode'
-_KEY = re.compile(KEY)
-_ASSIGNED = re.compile(KEY + r'["\']?\s*=\s*["\']?(-?\d+)?')
-_ECHOED = re.compile(r'(?:\becho|\bprintf)\s+(?:-\w+\s+)*["\']?(?:%s\\n["\']?\s+["\']?)?(-?\d+)?')
-_REDIRECTED = re.compile(r'(?:>\s*|\btee\s+(?:-\w+\s+)*)["\']?\S*/' + KEY)
-_SYSCTL = re.compile(r'(?:^|[\s;&|(`/])sysctl(?=\s|$)')
-_SYSTEM = re.compile(r'(?:^|[\s;&|(`/])sysctl\s[^;&|]*--system')
-_FROM_FILE = re.compile(r'(?:^|[\s;&|(`/])sysctl\s(?:[^;&|]*\s)?(?:-[a-zA-Z]*p|--load)(?:[=\s]+([^\s;&|>)]+))?')
-_SERVICE = re.compile(r'systemd-sysctl|(?:systemctl|service)\s[^;&|]*\bprocps\b')
-_MODPROBE = re.compile(r'\b(?:modprobe|insmod)\s(?:[^;&|]*\s)?(?:\S*/)?ip_vs(?:\.ko\S*)?(?=[\s;&|)]|$)')
-_HEREDOC = re.compile(r'<<-?\s*["\']?(\w+)["\']?')
-_WAITS = re.compile(r'\b(?:while|until|for|sleep|curl|wget|nc|ncat|inotifywait|timeout)\b|/dev/tcp/')
-_SLEEP = re.compile(r'\bsleep\s+(\d+)')
-_LOOP = re.compile(r'\bwhile\s+(?:true|:|\[\s*1|sleep)')
+# Scripts that hold none of these do nothing to the value and load nothing.
+_RELEVANT = re.compile(r'conn_reuse_mode|sysctl|ip_vs|procps')
+_BEFORE = r'(?:^|[\s;&|(`/"\'])'
+_ASSIGNED = re.compile(KEY + r'["\']?\s*=\s*["\']?(-?\d{1,18}(?!\d))?')
+_ECHOED = re.compile(r'\b(?:echo|printf)\s+(?:-\w+\s+)*["\']?(?:%[sd](?:\\n)?["\']?\s+["\']?)?(-?\d{1,18}(?!\d))?')
+_REDIRECTED = re.compile(r'(?:>\|?\s*|\btee\s+(?:-\S+\s+)*)["\']?[^\s"\';&|<>]*/' + KEY + r'\b')
+_REDIRECTED_HERE = re.compile(r'(?:>\|?\s*|\btee\s+(?:-\S+\s+)*)["\']?(?:\./)?conn_reuse_mode\b')
+_GIVEN = re.compile(r'<<<\s*["\']?(-?\d{1,18}(?!\d))')
+_SYSCTL = re.compile(_BEFORE + r'sysctl(?=\s|$)(.*)')
+_ELSEWHERE = re.compile(r'\s*(?:sudo\s+)?(?:ssh|scp|kubectl|ansible)\s')
+_STANDARD_INPUT = ('-', '/dev/stdin')
+_SERVICE = re.compile(
+    r'systemctl\s(?:.*\s)?(?:try-|reload-or-)*(?:re)?start\s(?:.*\s)?(?:systemd-sysctl|procps)\b|/systemd-sysctl(?=\s|$)|'
+    r'(?:\bservice\s+|/etc/init\.d/)procps\s+(?:force-)?(?:re)?(?:start|load)'
+)
+_OPENRC = re.compile(r'\b(?:rc-service|service)\s+sysctl\s+(?:re)?start')
+_PREFIX = re.compile(r'--prefix[=\s]+["\']?([^\s"\']+)')
+_MODPROBE = re.compile(r'\b(?:modprobe|insmod)\s(?:.*[\s"\'])?(?:\S*/)?ip_vs(?:_\w+)?(?:\.ko\S*)?(?=["\'\s;&|)]|$)')
+_MODPROBE_OF_VARIABLE = re.compile(r'\bmodprobe\s[^;&|]*\$')
+_MODULE = re.compile(r'(?:^|[\s"\'=(])ip_vs(?:_\w+)?(?=[\s"\');]|$)')
+_UNLOADS = re.compile(r'\bmodprobe\s+(?:\S+\s+)*-\w*r')
+_PAUSE = re.compile(r'\b(?:sleep|usleep|curl|wget|nc|ncat|inotifywait)\b|/dev/tcp/')
+# A loop over arguments or the lines of a file ends at once; any other may wait for something.
+_WAITING_LOOP = re.compile(r'(?:^|[;&|({]|\bdo\b|\bthen\b|\belse\b)\s*(?:until\s|while\s+(?!(?:IFS=\S*\s+)?read\b|getopts\b|\[\[?\s*["\']?\$[#{]))')
+_ENDLESS = re.compile(r'\bwhile\s+(?:true\b|:|\[\[?\s*["\']?1|\(\(\s*1|/bin/true|sleep\b)|\buntil\s+(?:false\b|/bin/false)|\bfor\s*\(\(\s*;\s*;\s*\)\)')
+_SLEEP = re.compile(r'\bsleep\s+["\']?(\d{1,9}(?:\.\d{1,9})?)?([smhd]?)')
+_WATCH = re.compile(_BEFORE + r'watch\s+(?:\S+\s+)*?(?:-n\s*|--interval[=\s])(\d{1,9})')
+_LOOP_WORD = re.compile(r'(?:^|[\s;&|({])(do|done)(?=$|[\s;&|)}<>])')
+_UNITS_OF_SLEEP = {'': 1, 's': 1, 'm': 60, 'h': 3600, 'd': 86400}
+# What a loop with a pause that cannot be read is taken for.
+UNKNOWN_PAUSE = 60
 
 WRITE, SYSTEM, FILE, SERVICE, MODPROBE = 'write', 'system', 'file', 'service', 'modprobe'
+MAIN_FILE = '/etc/sysctl.conf'
 
 
 class Action(object):
@@ -39,74 +61,136 @@ class Action(object):
         self.kind, self.line, self.text, self.value, self.argument = kind, line, text.strip()[:200], value, argument
 
 
-def _lines(text):
-    """(number, line) of the commands: comments and here-documents left out, continued lines joined."""
-    pending, began, ending = '', 0, None
-    for number, line in enumerate(text.split('\n'), 1):
-        line = line.rstrip('\r')
-        if ending is not None:
-            if line.strip() == ending:
-                ending = None
-            continue
-        if not pending and line.lstrip().startswith('#'):
-            continue
-        if pending:
-            line, number = pending + ' ' + line.strip(), began
-        if line.endswith('\\'):
-            pending, began = line[:-1], number
-            continue
-        pending = ''
-        document = _HEREDOC.search(line)
-        if document and '<<<' not in line:
-            ending = document.group(1)
-        yield number, re.sub(r'(?:^|\s)#\s.*$', '', line)
-    if pending:
-        yield began, pending
+def _value_sent(pipeline, position):
+    """The number that the last echo or printf before POSITION sends into the file, or None."""
+    given = _GIVEN.search(pipeline)
+    if given:
+        return int(given.group(1))
+    echoed = list(_ECHOED.finditer(pipeline[:position]))
+    return int(echoed[-1].group(1)) if echoed and echoed[-1].group(1) else None
 
 
-def _write_of(line):
-    """(True, value) if a line writes the value, value None if it cannot be read from the text."""
-    if not _KEY.search(line):
+def _written(pipeline, in_directory):
+    """(True, value) if a pipeline writes the value itself, value None if it cannot be read from the text."""
+    if _ELSEWHERE.match(pipeline):
         return False, None
-    if _REDIRECTED.search(line):
-        echoed = _ECHOED.search(line)
-        return True, int(echoed.group(1)) if echoed and echoed.group(1) else None
-    assigned = _ASSIGNED.search(line)
-    if assigned and _SYSCTL.search(line):
-        return True, int(assigned.group(1)) if assigned.group(1) else None
+    redirected = _REDIRECTED.search(pipeline) or (in_directory and _REDIRECTED_HERE.search(pipeline))
+    if redirected:
+        return True, _value_sent(pipeline, redirected.start())
+    for part in bare(pipeline).split('|'):
+        program = program_of(part)
+        if program is None or not _SYSCTL.search(part):
+            continue
+        assigned = list(_ASSIGNED.finditer(pipeline if program == 'xargs' else part))
+        if assigned:
+            return True, int(assigned[-1].group(1)) if assigned[-1].group(1) else None
     return False, None
+
+
+def _files_loaded(arguments):
+    """The files that `sysctl ARGUMENTS` reads ([None] for its own), or None if it reads none."""
+    loads, files = False, []
+    for word in re.sub(r'\d*[<>]+&?\s*\S*', ' ', arguments).split():
+        word = word.strip('"\'`()')
+        long_form = re.match(r'--load(?:=(.*))?$', word)
+        short_form = re.match(r'-[a-zA-Z]*p[a-zA-Z]*(/.*)?$', word)
+        if long_form or short_form:
+            loads = True
+            files += [name for name in (long_form or short_form).groups() if name]
+        elif word and (not word.startswith('-') or word == '-'):
+            files.append(word)
+    return (files or [None]) if loads else None
+
+
+def _of_sysctl(arguments, number, line, given):
+    """The Actions of a sysctl command that names no key. given: what it can read from its standard input."""
+    if re.search(r'(?:^|\s)--system\b', arguments):
+        return [Action(SYSTEM, number, line)]
+    actions = []
+    for name in _files_loaded(arguments) or []:
+        if name in _STANDARD_INPUT:
+            winner = last_word(parse(given, name))
+            if winner:
+                actions.append(Action(WRITE, number, line, winner.value))
+        elif name is None or name.startswith('/'):
+            actions.append(Action(FILE, number, line, argument=name or MAIN_FILE))
+    return actions
+
+
+def _of_pipeline(pipeline, number, line, document, in_directory):
+    """The Actions of one pipeline. document: the text of a here-document behind it."""
+    actions = []
+    if program_of(pipeline) is not None and _MODPROBE.search(pipeline) and not _UNLOADS.search(pipeline):
+        actions.append(Action(MODPROBE, number, line))
+    writes, value = _written(pipeline, in_directory)
+    if writes:
+        return actions + [Action(WRITE, number, line, value)]
+    for part in bare(pipeline).split('|'):
+        if program_of(part) is None:
+            continue
+        found = _SYSCTL.search(part)
+        if _SERVICE.search(part):
+            prefixes = [prefix.replace('.', '/').replace('/proc/sys/', '/').strip('/') for prefix in _PREFIX.findall(part)]
+            if not prefixes or any(KEY_PATH.startswith(prefix) for prefix in prefixes):
+                actions.append(Action(SERVICE, number, line))
+        elif _OPENRC.search(part):
+            actions.append(Action(SYSTEM, number, line))
+        elif found:
+            given = document or '\n'.join(re.findall(r'[\w./-]+\s*=\s*-?\d{1,18}', pipeline))
+            actions.extend(_of_sysctl(found.group(1), number, line, given))
+    return actions
 
 
 def read_actions(text):
     """The Actions of shell text, in order."""
-    actions = []
-    for number, line in _lines(text):
-        if _MODPROBE.search(line):
+    if not _RELEVANT.search(text):
+        return []
+    actions, modules, in_directory = [], False, 'ipv4/vs' in text
+    lines = logical_lines(text)
+    for (number, line, document), expanded in zip(lines, with_constants([entry[1] for entry in lines])):
+        modules = modules or bool(_MODULE.search(expanded))
+        if modules and _MODPROBE_OF_VARIABLE.search(expanded) and not _UNLOADS.search(expanded):
             actions.append(Action(MODPROBE, number, line))
-        writes, value = _write_of(line)
-        if writes:
-            actions.append(Action(WRITE, number, line, value))
-        elif _SYSTEM.search(line):
-            actions.append(Action(SYSTEM, number, line))
-        elif _SERVICE.search(line):
-            actions.append(Action(SERVICE, number, line))
-        elif _SYSCTL.search(line):
-            loaded = _FROM_FILE.search(line)
-            if loaded:
-                argument = (loaded.group(1) or '').strip('"\'')
-                actions.append(Action(FILE, number, line, argument=argument if argument.startswith('/') else '/etc/sysctl.conf'))
+        if _RELEVANT.search(expanded):
+            for pipeline in pipelines(expanded):
+                actions.extend(_of_pipeline(pipeline, number, line, document, in_directory))
     return actions
 
 
 def waits(text):
-    """Whether shell text waits for something or goes on and on."""
-    return any(_WAITS.search(line) for dummy, line in _lines(text))
+    """Whether shell text waits for something or goes on and on. A loop that only goes through a list does not."""
+    return any(_PAUSE.search(line) or _WAITING_LOOP.search(line) or _WATCH.search(line) for dummy, line, dummy in logical_lines(text))
 
 
-def loop_seconds(text):
-    """The pause of an endless loop in seconds, or None if there is none."""
-    code = '\n'.join(line for dummy, line in _lines(text))
-    if not _LOOP.search(code):
+def _pause_of(code):
+    pauses = [float(number) * _UNITS_OF_SLEEP[unit] if number else UNKNOWN_PAUSE for number, unit in _SLEEP.findall(code)]
+    return max([int(pause) for pause in pauses] + [1])
+
+
+def _loop_at(lines):
+    """Those of LINES up to the `done` that ends the loop of the first."""
+    depth, begun = 0, False
+    for count, (dummy, code) in enumerate(lines, 1):
+        for word in _LOOP_WORD.findall(code):
+            depth += 1 if word == 'do' else -1
+            begun = True
+        if begun and depth <= 0:
+            return lines[:count]
+    return lines
+
+
+def loop_seconds(text, line=None):
+    """The pause of an endless loop in seconds, or None if there is none, or if LINE (1-based) is not in it."""
+    watched = _WATCH.search(text)
+    if watched:
+        return max(int(watched.group(1)), 1)
+    if not _ENDLESS.search(text):
         return None
-    pauses = [int(number) for number in _SLEEP.findall(code)]
-    return max(pauses + [1])
+    lines = [(number, code) for number, code, dummy in logical_lines(text)]
+    for start, (dummy, code) in enumerate(lines):
+        if not _ENDLESS.search(code):
+            continue
+        inside = _loop_at(lines[start:])
+        if line is None or any(number == line for number, dummy in inside):
+            return _pause_of('\n'.join(more for dummy, more in inside))
+    return None

@@ -133,7 +133,7 @@ def read_sysctl(node, other_namespace_pid=None):
         if state == 'absent' and node.kind('/proc/sys') is None:
             # A tree without any sysctls says nothing about this one.
             state = 'unreadable'
-    facts = {'state': state, 'network_namespace': 'kube_proxy' if other_namespace_pid else 'host'}
+    facts = {'state': state, 'network_namespace': 'kube_proxy' if other_namespace_pid and node.live else 'host'}
     for name in DECISIVE:
         facts[name] = values.get(name)
     facts.update((name, value) for name, value in values.items() if name not in ('state', 'network_namespace', 'absent'))

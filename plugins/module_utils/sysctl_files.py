@@ -14,10 +14,14 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import fnmatch
+import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import merged_files
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import is_mask, merged_files
 
 DIRECTORIES = ('/etc/sysctl.d', '/run/sysctl.d', '/usr/local/lib/sysctl.d', '/usr/lib/sysctl.d', '/lib/sysctl.d')
+# procps has put /run before /etc until its version 4; tuned reads these two alone.
+PROCPS_DIRECTORIES = (DIRECTORIES[1], DIRECTORIES[0]) + DIRECTORIES[2:]
+TUNED_DIRECTORIES = PROCPS_DIRECTORIES[:2]
 MAIN_FILE = '/etc/sysctl.conf'
 KEY = 'net/ipv4/vs/conn_reuse_mode'
 SYSTEMD, PROCPS = 'systemd-sysctl', 'procps'
@@ -45,11 +49,14 @@ def normal_key(key):
     return key
 
 
-def _number(text):
-    try:
-        return int(text.strip().strip('"\''))
-    except ValueError:
+def number_of(text):
+    """What the kernel makes of a written text: the number in front counts, also before a comment; quotes are refused."""
+    found = re.match(r'\s*([-+]?(?:0[xX][0-9a-fA-F]{1,16}|[0-9]{1,18}))(?=\s|$)', text)
+    if not found:
         return None
+    digits = found.group(1).lower()
+    octal = re.match(r'[-+]?0[0-7]+$', digits)
+    return int(digits, 16 if 'x' in digits else 8 if octal else 10)
 
 
 def parse(text, path, masked_by=None):
@@ -66,9 +73,9 @@ def parse(text, path, masked_by=None):
         if key == KEY:
             excludes = not separator and stripped.startswith('-')
             if separator or excludes:
-                found.append(Assignment(path, number, line, _number(value), True, excludes, masked_by))
+                found.append(Assignment(path, number, line, number_of(value), True, excludes, masked_by))
         elif separator and any(character in key for character in '*?[') and _matches(key):
-            found.append(Assignment(path, number, line, _number(value), False, False, masked_by))
+            found.append(Assignment(path, number, line, number_of(value), False, False, masked_by))
     return found
 
 
@@ -79,47 +86,75 @@ def _matches(pattern):
 
 
 def last_word(assignments):
-    """The Assignment that has the last word among those given, in the order in which they are read, or None."""
-    explicit = [assignment for assignment in assignments if assignment.explicit and not assignment.excludes]
-    if explicit:
-        return explicit[-1]
-    if any(assignment.excludes for assignment in assignments):
-        return None
+    """The Assignment that has the last word among those given, in the order in which they are read, or None.
+
+    A line that names the key goes before every pattern; one without a value takes back those before it too.
+    """
+    named = [assignment for assignment in assignments if assignment.explicit]
+    if named:
+        return None if named[-1].excludes else named[-1]
     return assignments[-1] if assignments else None
 
 
+def _boots_without_systemd(node):
+    """Whether the boot scripts run sysctl of procps or busybox: OpenRC, RHEL 6."""
+    if node.live:
+        return node.kind('/run/systemd/system') is None
+    return node.kind('/etc/runlevels') == 'directory' or node.kind('/etc/rc.d/rc.sysinit') == 'file'
+
+
 class SysctlFiles(object):
-    """All lines of a node that set the value. systemd, procps: the Assignment that wins when that program reads them all."""
+    """All lines of a node that set the value.
+
+    systemd, procps, tuned: the Assignment that wins when that program reads its files, or None. at_boot: the same for the program
+    that applies them at boot, whose name is boot_program.
+    """
 
     def __init__(self, node):
-        self._node = node
-        main = parse(node.text(MAIN_FILE) or '', MAIN_FILE)
-        main_identity = node.identity(MAIN_FILE)
+        self._node, self._parsed = node, {}
+        self.main = parse(node.text(MAIN_FILE) or '', MAIN_FILE)
+        self._main_identity = node.identity(MAIN_FILE)
         self.linked_main = False
-        in_directories, self.assignments = [], []
-        for path, masked_by in merged_files(node, DIRECTORIES):
-            if main_identity is not None and node.identity(path) == main_identity and not masked_by:
+        self.assignments = []
+        in_directories = self._in(DIRECTORIES, self.assignments)
+        self.assignments.extend(self.main)
+        self.systemd = last_word(in_directories)
+        self.procps = last_word(self._in(PROCPS_DIRECTORIES) + self.main)
+        # tuned knows neither patterns nor exclusions (tuned/plugins/plugin_sysctl.py).
+        literal = [assignment for assignment in self._in(TUNED_DIRECTORIES) + self.main if assignment.explicit and not assignment.excludes]
+        self.tuned = literal[-1] if literal else None
+        self.boot_program = PROCPS if _boots_without_systemd(node) else SYSTEMD
+        self.at_boot = self.procps if self.boot_program == PROCPS else self.systemd
+
+    def _in(self, directories, every=None):
+        """The Assignments in force in DIRECTORIES, in their order; EVERY is extended by those that are masked as well."""
+        in_force = []
+        for path, masked_by in merged_files(self._node, directories):
+            if self._main_identity is not None and not masked_by and self._node.identity(path) == self._main_identity:
                 # The usual 99-sysctl.conf, a link: what it holds is known under its own name.
                 self.linked_main = True
-                in_directories.extend(main)
+                in_force.extend(self.main)
                 continue
-            if node.link(path) == '/dev/null':
+            if is_mask(self._node, path):
                 continue
-            read = parse(node.text(path) or '', path, masked_by)
-            self.assignments.extend(read)
+            if path not in self._parsed:
+                self._parsed[path] = parse(self._node.text(path) or '', path, masked_by)
+            if every is not None:
+                every.extend(self._parsed[path])
             if not masked_by:
-                in_directories.extend(read)
-        self.assignments.extend(main)
-        self.systemd = last_word(in_directories)
-        self.procps = last_word(in_directories + main)
+                in_force.extend(self._parsed[path])
+        return in_force
 
     def of_file(self, path):
-        """The Assignment that wins when `sysctl -p PATH` reads a file, or those that a pattern of the shell names; or None."""
+        """The Assignment that wins when `sysctl -p PATH` reads one file, or all those that a pattern of the shell names, or None."""
         directory, dummy, pattern = path.rpartition('/')
-        paths = [path]
-        if any(character in pattern for character in '*?['):
-            paths = [directory + '/' + name for name in self._node.names(directory) or [] if fnmatch.fnmatchcase(name, pattern)]
-        return last_word([assignment for each in paths for assignment in parse(self._node.text(each) or '', each)])
+        if not any(character in pattern for character in '*?['):
+            return last_word(parse(self._node.text(path) or '', path))
+        found = []
+        for name in fnmatch.filter(self._node.names(directory or '/') or [], pattern):
+            if not name.startswith('.'):
+                found.extend(parse(self._node.text(directory + '/' + name) or '', directory + '/' + name))
+        return last_word(found)
 
     def readers(self, assignment):
         """The programs that read an Assignment's file."""

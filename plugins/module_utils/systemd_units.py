@@ -14,23 +14,37 @@ import shlex
 
 from ansible.module_utils.common.text.converters import to_native, to_text
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import merged_files
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import is_mask, merged_files
 
 # Highest precedence first.
 UNIT_PATH = (
     '/etc/systemd/system.control',
     '/run/systemd/system.control',
     '/run/systemd/transient',
+    '/run/systemd/generator.early',
     '/etc/systemd/system',
+    '/etc/systemd/system.attached',
     '/run/systemd/system',
+    '/run/systemd/system.attached',
     '/run/systemd/generator',
     '/usr/local/lib/systemd/system',
     '/usr/lib/systemd/system',
     '/lib/systemd/system',
+    '/run/systemd/generator.late',
 )
 CGROUPS = ('/sys/fs/cgroup/system.slice/', '/sys/fs/cgroup/systemd/system.slice/', '/sys/fs/cgroup/unified/system.slice/')
-UNITS = re.compile(r'^(?:[^/]+)\.(?:service|timer)$')
-_SPAN = re.compile(r'(\d+(?:\.\d+)?)\s*([a-z]*)')
+UNITS = re.compile(r'^[^/]+\.(?:service|timer)$')
+# What starts the service of the same name.
+ACTIVATORS = ('.timer', '.path', '.socket')
+# Ends of OnCalendar expressions (systemd.time(7)) and the seconds that they, or the number in them, stand for.
+CALENDAR_FORMS = (
+    (r'\*:\*:\*$', 1),
+    (r'\*:\*:(?:\d+|\*)/(\d{1,9})$', 1),
+    (r'\*:(?:\d+|\*)/(\d{1,9})(?::\d+)?$', 60),
+    (r'\*:\*(?::\d+)?$', 60),
+    (r'\*:[\d,.]+(?::\d+)?$', 3600),
+)
+_SPAN = re.compile(r'(\d{1,12}(?:\.\d{1,12})?)\s*([a-z]*)')
 _SECONDS = {
     '': 1,
     's': 1,
@@ -111,11 +125,17 @@ class Unit(object):
     path: text, or None if only drop-ins exist; drop_ins: list of paths in the order in which they apply.
     """
 
-    def __init__(self, node, name, path, drop_ins, masked, enabled):
-        self.name, self.path, self.drop_ins, self.masked, self.enabled = name, path, drop_ins, masked, enabled
+    def __init__(self, node, units, name, path, drop_ins, masked):
+        self.name, self.path, self.drop_ins, self.masked = name, path, drop_ins, masked
+        self._units = units
         self.entries = []
         for source in ([path] if path and not masked else []) + drop_ins:
             self.entries.extend(parse_unit(node.text(source, limit=256 * 1024) or '', source))
+
+    @property
+    def enabled(self):
+        """Whether something starts this unit at boot, or it runs now."""
+        return not self.masked and self._units.is_enabled(self.name)
 
     def values(self, section, key):
         """All values of a setting that are in force, [{value, path, line}]: an empty one takes back those before it."""
@@ -135,21 +155,24 @@ class Unit(object):
         keys = ('ExecStartPre', 'ExecStart', 'ExecStartPost')
         return [(key, entry) for key in keys for entry in self.values('Service', key)]
 
+    def names_of(self, *keys):
+        """The set of unit names that settings of [Unit] list."""
+        return set(name for key in keys for entry in self.values('Unit', key) for name in entry['value'].split())
+
 
 class Units(object):
     """The units of a node. Directories are listed once; a unit's files are read when it is asked for."""
 
     def __init__(self, node):
         self._node = node
-        self._names, self._drop_in_directories, self._wanted = {}, {}, set()
+        self._names, self._drop_in_directories, self._wanted_by = {}, {}, {}
         self._units = {}
+        self._aliases = self._timers = None
         seen = set()
-        self._directories = []
         for directory in UNIT_PATH:
             identity = node.identity(directory)
             if identity is not None and identity not in seen:
                 seen.add(identity)
-                self._directories.append(directory)
                 self._index(directory)
 
     def _index(self, directory):
@@ -157,27 +180,44 @@ class Units(object):
             path = directory + '/' + name
             if name.endswith('.d'):
                 self._drop_in_directories.setdefault(name, []).append(path)
-            elif name.endswith(('.wants', '.requires')):
-                self._wanted.update(self._node.names(path) or [])
+            elif name.endswith(('.wants', '.requires', '.upholds')):
+                for wanted in self._node.names(path) or []:
+                    self._wanted_by.setdefault(wanted, set()).add(name.rpartition('.')[0])
             elif UNITS.match(name):
                 self._names.setdefault(name, path)
 
+    def _real_names(self):
+        """{name: name of the unit that it is a link to} of all aliases."""
+        if self._aliases is None:
+            self._aliases = {}
+            for name, path in self._names.items():
+                target = (self._node.link(path) or '').rpartition('/')[2]
+                if target and target != name and (target in self._names or _template_of(target) in self._names):
+                    self._aliases[name] = target
+        return self._aliases
+
+    def _all_names(self, name):
+        """A unit's own name and its aliases."""
+        return [name] + sorted(alias for alias, real in self._real_names().items() if real == name)
+
     def names(self, ending='.service'):
-        """The names of all units of a type that have a file, templates left out."""
-        return sorted(name for name in self._names if name.endswith(ending) and not name.endswith('@' + ending))
+        """The names of all units of a type that have a file. Of templates, the instances that something wants; aliases left out."""
+        found = set(name for name in self._names if not name.endswith('@' + ending))
+        found.update(name for name in self._wanted_by if '@' in name and _template_of(name) in self._names)
+        return sorted(name for name in found if name.endswith(ending) and name not in self._real_names())
 
     def _file_of(self, name):
-        template = re.sub(r'@.*(\.\w+)$', r'@\1', name)
-        return self._names.get(name) or self._names.get(template)
+        return self._names.get(name) or self._names.get(_template_of(name))
 
-    def _drop_ins_of(self, name):
-        stem, dummy, kind = name.rpartition('.')
-        places = [kind + '.d']
-        # foo-.service.d applies to all units foo-*.service.
-        parts = stem.split('-')
-        places += ['-'.join(parts[:count]) + '-.' + kind + '.d' for count in range(1, len(parts))]
-        template = re.sub(r'@.*(\.\w+)$', r'@\1', name)
-        places += [template + '.d', name + '.d'] if template != name else [name + '.d']
+    def _drop_ins_of(self, names):
+        places = []
+        for name in names:
+            stem, dummy, kind = name.rpartition('.')
+            # foo-.service.d applies to all units foo-*.service.
+            parts = stem.split('-')
+            places += [kind + '.d'] + ['-'.join(parts[:count]) + '-.' + kind + '.d' for count in range(1, len(parts))]
+            places += [_template_of(name) + '.d'] if _template_of(name) != name else []
+        places += [name + '.d' for name in names]
         found = {}
         for place in places:
             for path, masked_by in merged_files(self._node, self._drop_in_directories.get(place, [])):
@@ -187,43 +227,65 @@ class Units(object):
         return [found[key] for key in sorted(found) if found[key]]
 
     def find(self, name):
-        """The Unit of this name, or None if it has neither a file nor drop-ins."""
+        """The Unit of this name, or None if it has neither a file nor drop-ins. An alias gives the unit that it stands for."""
+        name = self._real_names().get(name, name)
         if name not in self._units:
-            path, drop_ins = self._file_of(name), self._drop_ins_of(name)
+            path, names = self._file_of(name), self._all_names(name)
             if path is None and name + '.d' not in self._drop_in_directories:
                 self._units[name] = None
             else:
-                masked = path is not None and (self._node.link(path) == '/dev/null' or self._node.size(path) == 0)
-                self._units[name] = Unit(self._node, name, path, drop_ins, masked, self.is_enabled(name))
+                masked = path is not None and (is_mask(self._node, path) or self._node.size(path) == 0)
+                self._units[name] = Unit(self._node, self, name, path, self._drop_ins_of(names), masked)
         return self._units[name]
+
+    def wanted_by(self, name):
+        """The set of names of the units that want or require this one through a link."""
+        return set(wanter for known in self._all_names(name) for wanter in self._wanted_by.get(known, ()))
 
     def is_enabled(self, name):
         """Whether something starts this unit at boot, or it runs now."""
-        if name in self._wanted or self.is_active(name):
+        if self.wanted_by(name) or self.is_active(name):
             return True
-        timer = name.rpartition('.')[0] + '.timer'
-        return name.endswith('.service') and timer in self._wanted
+        stem, dummy, kind = name.rpartition('.')
+        if kind != 'service':
+            return False
+        return any(stem + ending in self._wanted_by for ending in ACTIVATORS) or name in self._started_by_timers()
 
     def is_active(self, name):
         """Whether the unit has a control group, that is, runs now."""
         return self._node.live and any(self._node.kind(directory + name) == 'directory' for directory in CGROUPS)
 
+    def _started_by_timers(self):
+        """{name of a service: (its enabled timer, seconds between two starts by it, None if it fires once)}."""
+        if self._timers is None:
+            self._timers = {}
+            for timer_name in self.names('.timer'):
+                timer = self.find(timer_name) if self.wanted_by(timer_name) or self.is_active(timer_name) else None
+                if timer is not None and not timer.masked:
+                    service = timer.value('Timer', 'Unit') or timer_name.rpartition('.')[0] + '.service'
+                    self._timers[self._real_names().get(service, service)] = (timer_name, _period_of_timer(timer))
+        return self._timers
+
     def period_of(self, name):
         """Seconds between two starts of a service by its timer, or None if it has no enabled one. A day if that cannot be told."""
-        stem = name.rpartition('.')[0]
-        for timer_name in [stem + '.timer'] + [other for other in self.names('.timer') if other != stem + '.timer']:
-            if timer_name not in self._names or not (timer_name in self._wanted or self.is_active(timer_name)):
-                continue
-            timer = self.find(timer_name)
-            if timer is None or timer.masked or (timer.value('Timer', 'Unit') or timer_name.rpartition('.')[0] + '.service') != name:
-                continue
-            for key in ('OnUnitActiveSec', 'OnUnitInactiveSec'):
-                span = seconds_of(timer.value('Timer', key) or '')
-                if span:
-                    return max(int(span), 1)
-            if timer.value('Timer', 'OnCalendar'):
-                return _calendar_period(timer.value('Timer', 'OnCalendar'))
-        return None
+        return self._started_by_timers().get(name, (None, None))[1]
+
+    def timer_of(self, name):
+        """The name of the enabled timer that starts a service, or None."""
+        return self._started_by_timers().get(name, (None, None))[0]
+
+
+def _template_of(name):
+    return re.sub(r'@.*(\.\w+)$', r'@\1', name)
+
+
+def _period_of_timer(timer):
+    for key in ('OnUnitActiveSec', 'OnUnitInactiveSec'):
+        span = seconds_of(timer.value('Timer', key) or '')
+        if span:
+            return max(int(span), 1)
+    calendar = timer.value('Timer', 'OnCalendar')
+    return _calendar_period(calendar) if calendar else None
 
 
 def _calendar_period(text):
@@ -231,13 +293,7 @@ def _calendar_period(text):
     named = {'minutely': 60, 'hourly': 3600, 'daily': 86400, 'weekly': 604800, 'monthly': 31 * 86400}
     if text.lower() in named:
         return named[text.lower()]
-    for expression, unit in (
-        (r'\*:\*:\*$', 1),
-        (r'\*:\*:(?:\d+|\*)/(\d+)$', 1),
-        (r'\*:(?:\d+|\*)/(\d+)(?::\d+)?$', 60),
-        (r'\*:\*(?::\d+)?$', 60),
-        (r'\*:\d+(?::\d+)?$', 3600),
-    ):
+    for expression, unit in CALENDAR_FORMS:
         found = re.search(expression, text.strip())
         if found:
             return unit * (int(found.group(1)) if found.groups() else 1)

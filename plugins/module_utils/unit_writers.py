@@ -3,105 +3,174 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Units, and the scripts that they start, that set the value: drop-ins of kube-proxy, kubelet pre-start scripts, services, timers."""
+"""Units whose commands, or the scripts that these start, set the value or have sysctl read its files again."""
 
 from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
 import os
+import re
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_words import logical_lines
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, writer
 
 SCRIPT_LIMIT = 256 * 1024
 INTERPRETERS = ('sh', 'bash', 'dash', 'ash', 'ksh', 'zsh')
 # Programs that are, or contain, the kubelet.
-KUBELETS = ('kubelet', 'k3s', 'rke2', 'kubelite', 'k0s', 'hyperkube')
-# Units that apply the sysctl files at boot: what they do is known from the files.
-KNOWN = ('systemd-sysctl.service', 'procps.service', 'ufw.service', 'tuned.service')
+KUBELETS = ('kubelet', 'k3s', 'rke2', 'kubelite', 'k0s')
+# Forms of kube-proxy that live in the process of the kubelet's unit.
+EMBEDDED_FORMS = ('k3s', 'rke2', 'microk8s')
+# Units that apply the sysctl files at boot, or run what is looked at elsewhere.
+KNOWN = ('systemd-sysctl.service', 'procps.service', 'ufw.service', 'tuned.service', 'rc-local.service', 'rc.local.service')
+DEPENDENCIES = ('PartOf', 'Requires', 'BindsTo')
+MAXIMUM_PATHS = 8
+MAXIMUM_LINES = 200
+_PATH = re.compile(r'(?:^|[\s;&|("\'=])(/[\w.@+/-]+)', re.UNICODE)
 
 
-def script_of(node, words):
-    """(path, text) of the shell script that a command runs, (None, text) for `sh -c TEXT`, (None, None) for anything else."""
-    if not words:
-        return None, None
-    program, rest = words[0], words[1:]
-    if os.path.basename(program) in INTERPRETERS:
-        if '-c' in rest[:-1]:
-            text = rest[rest.index('-c') + 1]
-            path, inner = script_of(node, text.split()) if text.startswith('/') else (None, None)
-            return (path, inner) if path else (None, text)
-        flags = [word for word in rest if not word.startswith('-')]
-        program, rest = (flags[0], []) if flags else (None, [])
-        return (program, node.text(program, limit=SCRIPT_LIMIT)) if program and program.startswith('/') else (None, None)
-    if not program.startswith('/'):
-        return None, None
-    head = node.read_head(program, 2)
-    return (program, node.text(program, limit=SCRIPT_LIMIT)) if head == b'#!' else (None, None)
+def _script(node, path, interpreted=False):
+    """The text of a shell script, or None for anything else. INTERPRETED: it is handed to a shell, whatever its first line."""
+    head = node.read_head(path, 2)
+    if head is None or (head != b'#!' and not interpreted):
+        return None
+    text = node.text(path, limit=SCRIPT_LIMIT)
+    return None if text is None or '\0' in text else text
+
+
+def _inline(words):
+    """TEXT of `sh -c TEXT`, or None."""
+    if not words or os.path.basename(words[0]) not in INTERPRETERS:
+        return None
+    for position, word in enumerate(words[1:-1], 1):
+        if re.match(r'-[a-z]*c$', word):
+            return words[position + 1]
+    return None
+
+
+def _scripts_of(node, words, text):
+    """(path, text) of the scripts that a command names: its program, what it hands to a shell, or what a wrapper such as timeout starts."""
+    interpreted = bool(words) and os.path.basename(words[0]) in INTERPRETERS
+    for position, path in enumerate(_PATH.findall(text)[:MAXIMUM_PATHS]):
+        if position and not interpreted and not node.executable(path):
+            continue
+        script = _script(node, path, interpreted and position > 0) if node.kind(path) == 'file' else None
+        if script is not None:
+            yield path, script
 
 
 def actions_of(node, command):
-    """(path or None, Actions, text) of an Exec line or a cron command: of the line itself, or of the script that it runs."""
-    path, text = script_of(node, split_command(command))
-    if text is not None:
-        return path, shell_text.read_actions(text), text
-    return None, shell_text.read_actions(command.lstrip('@-:+!|')), command
+    """[(path or None, Action, text it stands in)] of an Exec line or a cron command: of the line itself, and of the scripts that it starts."""
+    words = split_command(command)
+    text = _inline(words) or ' '.join(words)
+    found = [(None, action, text) for action in shell_text.read_actions(text)]
+    if any(action.kind != shell_text.MODPROBE for dummy, action, dummy in found):
+        return found
+    for path, script in _scripts_of(node, words, text):
+        found += [(path, action, script) for action in shell_text.read_actions(script)]
+    return found
 
 
-def _programs(unit):
-    return set(os.path.basename(words[0]) for words in (split_command(entry['value']) for entry in unit.values('Service', 'ExecStart')) if words)
+def actions_of_script(node, path):
+    """The same of a script that is run by itself: its own, and those of the scripts that it starts."""
+    text = node.text(path, limit=SCRIPT_LIMIT) or ''
+    found = [(path, action, text) for action in shell_text.read_actions(text)]
+    for dummy, line, dummy in logical_lines(text)[:MAXIMUM_LINES]:
+        for other, script in _scripts_of(node, [], line):
+            found += [(other, action, script) for action in shell_text.read_actions(script) if other != path]
+    return found
 
 
-def _role_of(unit, kube_proxy):
-    """(kind, moments) of what a unit starts."""
-    if unit.name == kube_proxy.get('unit') and kube_proxy.get('form') not in ('k3s', 'rke2', 'microk8s'):
-        return 'unit', [KUBE_PROXY_RESTART, REBOOT]
-    if _programs(unit) & set(KUBELETS) or unit.name in ('kubelet.service', kube_proxy.get('unit')):
-        return 'kubelet_pre_start', [KUBELET_RESTART, REBOOT]
-    return 'unit', [REBOOT]
+def _runs(unit, names, words=()):
+    """Whether a unit starts one of NAMES, itself or through a shell, or hyperkube as one of WORDS."""
+    for entry in unit.values('Service', 'ExecStart'):
+        bases = [os.path.basename(word.strip('"\'')) for word in entry['value'].lstrip('@-:+!|').split()]
+        if not bases:
+            continue
+        if bases[0] in names or (bases[0] in INTERPRETERS and set(bases) & set(names)):
+            return True
+        if 'hyperkube' in bases[:1] and set(bases[1:3]) & set(words):
+            return True
+    return False
 
 
-def _of_command(node, unit, phase, entry, role, in_time, enabled, period, waited, result_of):
-    """(the writers that one Exec line amounts to, whether the line waits for something). waited: a line before it did."""
-    kind, moments = role
-    path, actions, text = actions_of(node, entry['value'])
-    found, loads = [], in_time
-    for action in actions:
+class _Role(object):
+    """What a unit is to the value: its kind of writer, and the moments at which its commands run."""
+
+    def __init__(self, unit, units, kube_proxy):
+        own = kube_proxy.get('unit')
+        self.is_own = unit.name == own
+        # A kube-proxy that does not run now may have no unit in the facts.
+        installed = not own and kube_proxy.get('form') in (None, 'none', 'systemd') and _runs(unit, ('kube-proxy',), ('proxy', 'kube-proxy'))
+        is_kube_proxy = installed or (self.is_own and kube_proxy.get('form') not in EMBEDDED_FORMS)
+        is_kubelet = not is_kube_proxy and (self.is_own or unit.name == 'kubelet.service' or _runs(unit, KUBELETS, ('kubelet',)))
+        self.kind = 'kubelet_pre_start' if is_kubelet else 'unit'
+        self.timer = units.timer_of(unit.name)
+        self.period = units.period_of(unit.name)
+        starts = _starts_again_with(unit, units)
+        self.moments = []
+        if is_kube_proxy or self.is_own or starts & set([own, 'kube-proxy.service']):
+            self.moments.append(KUBE_PROXY_RESTART)
+        if is_kubelet or any(_is_kubelet_name(name) for name in starts):
+            self.moments.append(KUBELET_RESTART)
+        self.moments.append(REBOOT)
+        after = unit.names_of('After') | starts
+        self.comes_late = own in after or 'kube-proxy.service' in after or any(_is_kubelet_name(name) for name in after)
+
+
+def _is_kubelet_name(name):
+    return re.split(r'[-.]', name)[0] in KUBELETS
+
+
+def _starts_again_with(unit, units):
+    """The units whose restart runs this one's commands again (systemd.unit(5)).
+
+    A dependency restarts a unit only while that is active, which a oneshot without RemainAfterExit= is not; but such a one is started
+    again by whatever wants it.
+    """
+    stays = (unit.value('Service', 'Type') or 'simple') != 'oneshot' or (unit.value('Service', 'RemainAfterExit') or '').lower() in ('yes', 'true', '1', 'on')
+    return unit.names_of(*DEPENDENCIES) if stays else units.wanted_by(unit.name)
+
+
+def _of_command(unit, phase, entry, actions, role, in_time, waited, result_of):
+    """The writers that one Exec line amounts to. actions: of actions_of; waited: a line before it waits for something."""
+    found, loads = [], in_time or role.comes_late
+    for path, action, text in actions:
         if action.kind == shell_text.MODPROBE:
             loads = True
             continue
         value, via = result_of(action)
         if action.kind != shell_text.WRITE and not via:
             continue
-        fires = list(moments)
-        reason = None
-        if not enabled:
-            fires, reason = [], 'unit is masked' if unit.masked else 'unit is not enabled'
-        elif phase != 'ExecStartPost' and not loads and REBOOT in fires and KUBE_PROXY_RESTART not in fires:
+        waits = waited or shell_text.waits(text)
+        moments, reason = list(role.moments), None
+        period = role.period or shell_text.loop_seconds(text, action.line)
+        if unit.masked or not (unit.enabled or role.is_own):
+            moments, reason, period = [], 'unit is masked' if unit.masked else 'unit is not enabled', None
+        elif phase != 'ExecStartPost' and not (loads or waits or period):
             # Before kube-proxy has run on this boot there is no such key, unless somebody loads ip_vs.
-            fires.remove(REBOOT)
+            moments.remove(REBOOT)
             reason = 'ip_vs is not loaded yet when %s starts at boot' % unit.name
-        again = period if period else shell_text.loop_seconds(text) if enabled else None
         found.append(
             writer(
-                kind,
+                role.kind,
                 path or entry['path'],
                 action.line if path else entry['line'],
                 action.text if path else '%s=%s' % (phase, entry['value']),
                 value,
-                fires,
-                [unit.name],
+                moments,
+                [role.timer or unit.name],
                 reason=reason,
-                period_seconds=again if enabled else None,
+                period_seconds=period,
                 via=via,
                 unit=unit.name,
                 phase=phase,
-                waits=waited or shell_text.waits(text),
+                waits=waits,
             )
         )
-    return found, shell_text.waits(text)
+    return found
 
 
 def read_unit_writers(node, units, kube_proxy, in_time, result_of):
@@ -114,22 +183,18 @@ def read_unit_writers(node, units, kube_proxy, in_time, result_of):
         unit = units.find(name)
         if unit is None or name in KNOWN:
             continue
-        role, period = None, False
         # Commands of a phase run one after the other: `sleep` in one of them delays those after it.
-        waited = {}
+        role, waiting = None, set()
         for phase, entry in unit.commands():
-            if not _worth_reading(entry['value']):
-                continue
-            if role is None:
-                role = _role_of(unit, kube_proxy)
-                period = units.period_of(name)
-            enabled = not unit.masked and (unit.enabled or bool(period) or name == kube_proxy.get('unit'))
-            writers, waits = _of_command(node, unit, phase, entry, role, in_time, enabled, period, waited.get(phase, False), result_of)
-            waited[phase] = waits or waited.get(phase, False)
-            found.extend(writers)
+            actions = actions_of(node, entry['value']) if _worth_reading(entry['value']) else []
+            if actions:
+                role = role or _Role(unit, units, kube_proxy)
+                found.extend(_of_command(unit, phase, entry, actions, role, in_time, phase in waiting, result_of))
+            if shell_text.waits(entry['value']):
+                waiting.add(phase)
     return found
 
 
 def _worth_reading(command):
     """Whether a command can be a script at all; most are programs of the system."""
-    return bool(command) and not command.lstrip('@-:+!|').startswith(('/usr/lib/systemd/', '/lib/systemd/'))
+    return bool(command) and ('systemd-sysctl' in command or not command.lstrip('@-:+!|').startswith(('/usr/lib/systemd/', '/lib/systemd/')))

@@ -9,21 +9,26 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import fnmatch
 import re
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text, unit_writers
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import merged_files
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import joined_lines, merged_files
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.cron_writers import read_cron
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl_files import KEY, PROCPS, SYSTEMD, SysctlFiles, parse
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import read_processes
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl_files import PROCPS, SYSTEMD, SysctlFiles, last_word, parse
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.tuned_profiles import TunedProfiles
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, writer
 
 MODPROBE_DIRECTORIES = ('/etc/modprobe.d', '/run/modprobe.d', '/usr/local/lib/modprobe.d', '/usr/lib/modprobe.d', '/lib/modprobe.d')
 UDEV_DIRECTORIES = ('/etc/udev/rules.d', '/run/udev/rules.d', '/usr/local/lib/udev/rules.d', '/usr/lib/udev/rules.d', '/lib/udev/rules.d')
-TUNED_DIRECTORIES = ('/etc/tuned/profiles', '/etc/tuned', '/usr/lib/tuned/profiles', '/usr/lib/tuned')
-TUNED_DEPTH = 10
+# key operator "text" of udev(7).
+_UDEV_PART = re.compile(r'([A-Z]+(?:\{[^}]*\})?)\s*(==|!=|\+=|:=|-=|=)\s*"((?:[^"\\]|\\.)*)"')
 RC_LOCAL = ('/etc/rc.local', '/etc/rc.d/rc.local')
 # The order in which they act while a node boots: each has the last word over those before it. ip_vs is loaded first.
-BOOT_ORDER = ('modprobe', 'tuned', 'sysctl_file', 'udev', 'ufw', 'unit', 'rc_local', 'cron', 'kubelet_pre_start', 'kube_router')
+BOOT_ORDER = ('modprobe', 'sysctl_file', 'udev', 'ufw', 'tuned', 'unit', 'rc_local', 'cron', 'kubelet_pre_start', 'kube_router')
+# Behind all of these: what runs behind each start of kube-proxy.
+LAST = len(BOOT_ORDER)
 
 
 def _modprobe(node, files):
@@ -32,12 +37,12 @@ def _modprobe(node, files):
     for path, masked_by in merged_files(node, MODPROBE_DIRECTORIES):
         if masked_by:
             continue
-        for number, line in enumerate((node.text(path) or '').replace('\\\n', ' ').split('\n'), 1):
+        for number, line in joined_lines(node.text(path) or ''):
             if not re.match(r'\s*install\s+ip[_-]vs\s', line):
                 continue
-            for action in shell_text.read_actions(re.sub(r'^\s*install\s+\S+\s+', '', line)):
+            for dummy, action, dummy in unit_writers.actions_of(node, re.sub(r'^\s*install\s+\S+\s+', '', line)):
                 value, via = _result_of(action, files)
-                if action.kind != shell_text.MODPROBE and (action.kind == shell_text.WRITE or via):
+                if action.kind == shell_text.WRITE or via:
                     found.append(writer('modprobe', path, number, line, value, [REBOOT], ['modprobe'], via=via))
     return found
 
@@ -54,50 +59,73 @@ def _result_of(action, files):
     return (winner.value, winner.path) if winner else (None, None)
 
 
-def _udev_rules(node):
-    """Lines of udev rules that apply the sysctl files, or write the value, when ip_vs is loaded: [(path, number, line)]."""
+def _meets_ip_vs(tests):
+    """Whether a udev rule with these tests [(key, operator, text)] is met when ip_vs is loaded."""
+    for key, operator, text in tests:
+        wanted = {'ACTION': 'add', 'SUBSYSTEM': 'module', 'KERNEL': 'ip_vs', 'DEVPATH': '/module/ip_vs'}.get(key)
+        if operator not in ('==', '!='):
+            continue
+        if wanted is None and operator == '==' and key in ('DRIVER', 'SUBSYSTEMS', 'KERNELS', 'DRIVERS'):
+            return False
+        if wanted is not None and any(fnmatch.fnmatchcase(wanted, pattern) for pattern in text.split('|')) != (operator == '=='):
+            return False
+    return any(key in ('SUBSYSTEM', 'KERNEL', 'DEVPATH') and operator == '==' for key, operator, dummy in tests)
+
+
+def _udev_actions(node):
+    """What udev rules run when ip_vs is loaded: [(path, number, line, Action)]."""
     found = []
     for path, masked_by in merged_files(node, UDEV_DIRECTORIES, '.rules'):
-        if masked_by:
-            continue
-        for number, line in enumerate((node.text(path) or '').replace('\\\n', ' ').split('\n'), 1):
-            if (
-                not line.lstrip().startswith('#')
-                and 'RUN' in line
-                and re.search(r'KERNEL=="ip_vs["*]|net/ipv4/vs|conn_reuse_mode', line)
-                and re.search(r'SUBSYSTEM=="module"|ip_vs', line)
-            ):
-                found.append((path, number, line))
+        text = '' if masked_by else node.text(path) or ''
+        for number, line in joined_lines(text) if 'sysctl' in text or 'ip_vs' in text or 'conn_reuse_mode' in text else []:
+            parts = _UDEV_PART.findall(line)
+            if not any(key.startswith('RUN') for key, dummy, dummy in parts) or not _meets_ip_vs(parts):
+                continue
+            for key, dummy, command in parts:
+                if key in ('RUN', 'RUN{program}'):
+                    command = command.replace('\\"', '"')
+                    # udev looks for a program without a path in its own directory.
+                    command = re.sub(r'^systemd-sysctl\b', '/usr/lib/systemd/systemd-sysctl', command)
+                    found += [(path, number, line, action) for dummy, action, dummy in unit_writers.actions_of(node, command)]
     return found
 
 
-def _udev(rules):
+def _udev(actions, files):
+    """Rules that write the value, or read a file of their own. Those that apply the sysctl files let these fire."""
     found = []
-    for path, number, line in rules:
-        direct = re.search(r'conn_reuse_mode["\']?\s*=\s*(-?\d+)', line) or re.search(r'echo\s+(-?\d+)\s*>', line)
-        if direct and 'conn_reuse_mode' in line:
-            found.append(writer('udev', path, number, line, int(direct.group(1)), [REBOOT], ['udev']))
+    for path, number, line, action in actions:
+        value, via = _result_of(action, files)
+        if action.kind == shell_text.WRITE or (action.kind == shell_text.FILE and via):
+            found.append(writer('udev', path, number, line, value, [REBOOT], ['udev'], via=via))
     return found
 
 
-def _sysctl_files(node, files, kernel, rules):
-    """The lines of the sysctl files. They count at boot only if the key exists when systemd-sysctl runs."""
-    applied_late = any('systemd-sysctl' in line or 'sysctl' in line for dummy, dummy, line in rules)
-    in_time = bool(kernel.get('ip_vs_loaded_at_boot')) or kernel.get('ip_vs') == 'builtin' or applied_late
+def _sysctl_files(files, in_time, actions, tuned_again):
+    """The lines of the sysctl files. They count at boot only if the key exists when they are applied."""
+    kinds = set(action.kind for dummy, dummy, dummy, action in actions)
+    # Which programs apply the files at a time when ip_vs is there, in their order, and the line that wins with each.
+    applied = [(files.boot_program, files.at_boot)] if in_time else []
+    applied += [(SYSTEMD, files.systemd)] if shell_text.SERVICE in kinds else []
+    applied += [(PROCPS, files.procps)] if shell_text.SYSTEM in kinds else []
+    applied += [('tuned', files.tuned)] if tuned_again and files.tuned else []
+    winner = applied[-1][1] if applied else None
     found = []
     for assignment in files.assignments:
         if assignment.excludes:
             continue
-        readers, reason, moments = files.readers(assignment), None, [REBOOT]
+        readers, reason, moments = files.readers(assignment), None, []
         if assignment.masked_by:
-            reason, moments = 'masked by %s' % assignment.masked_by, []
-        elif SYSTEMD not in readers:
-            reason, moments = 'systemd-sysctl does not read this file at boot', []
-        elif not in_time:
-            reason, moments = 'ip_vs is not loaded yet when systemd-sysctl runs at boot', []
-        elif assignment is not files.systemd:
-            reason, moments = 'overridden by %s' % (files.systemd.path if files.systemd else 'a line that excludes the key'), []
-        found.append(writer('sysctl_file', assignment.path, assignment.line, assignment.text, assignment.value, moments, readers or [PROCPS], reason=reason))
+            reason = 'masked by %s' % assignment.masked_by
+        elif assignment is winner:
+            moments = [REBOOT]
+        elif readers == [PROCPS] and files.boot_program == SYSTEMD:
+            reason = 'systemd-sysctl does not read this file at boot'
+        elif not applied:
+            reason = 'ip_vs is not loaded yet when %s runs at boot' % ('systemd-sysctl' if files.boot_program == SYSTEMD else 'sysctl')
+        else:
+            reason = 'overridden by %s' % (winner.path if winner else 'a line that excludes the key')
+        readers = (readers or [PROCPS]) + [program for program, line in applied if program == 'tuned' and line is assignment]
+        found.append(writer('sysctl_file', assignment.path, assignment.line, assignment.text, assignment.value, moments, readers, reason=reason))
     return found
 
 
@@ -107,118 +135,118 @@ def _shell_settings(text):
 
 def _ufw(node, in_time):
     """ufw applies a sysctl file of its own when it starts."""
-    path = _shell_settings(node.text('/etc/default/ufw')).get('IPT_SYSCTL') or '/etc/ufw/sysctl.conf'
+    path = _shell_settings(node.text('/etc/default/ufw')).get('IPT_SYSCTL', '/etc/ufw/sysctl.conf')
     enabled = _shell_settings(node.text('/etc/ufw/ufw.conf')).get('ENABLED', '').lower() == 'yes'
-    reason = None if enabled and in_time else 'ufw is not enabled' if not enabled else 'ip_vs is not loaded yet when ufw starts'
-    return [
-        writer('ufw', path, assignment.line, assignment.text, assignment.value, [] if reason else [REBOOT], ['ufw'], reason=reason)
-        for assignment in parse(node.text(path) or '', path)
-        if not assignment.excludes
-    ]
+    assignments = parse(node.text(path) or '', path) if path.startswith('/') else []
+    winner, found = last_word(assignments), []
+    for assignment in assignments:
+        reason = 'ufw is not enabled' if not enabled else None if in_time else 'ip_vs is not loaded yet when ufw starts'
+        if not reason and assignment is not winner:
+            reason = 'overridden by a line of the same file'
+        if not assignment.excludes:
+            found.append(writer('ufw', path, assignment.line, assignment.text, assignment.value, [] if reason else [REBOOT], ['ufw'], reason=reason))
+    return found
 
 
-def _tuned_sections(text):
-    """{section: [(line number, key, value, line)]} of a tuned profile."""
-    sections, name = {}, ''
-    for number, line in enumerate(text.split('\n'), 1):
-        stripped = line.strip()
-        if stripped.startswith('[') and stripped.endswith(']'):
-            name = stripped[1:-1]
-        elif stripped and stripped[0] not in '#;' and '=' in stripped:
-            key, dummy, value = stripped.partition('=')
-            sections.setdefault(name, []).append((number, key.strip(), value.strip(), line))
-    return sections
+def _tuned(profiles, files, enabled, in_time):
+    """tuned applies its active profile when it starts, and by default some of the sysctl files once more after it."""
+    if profiles.line is None:
+        return []
+    path, number, text, value = profiles.line
+    reason = None
+    if not enabled:
+        reason = 'tuned is not enabled'
+    elif not in_time:
+        reason = 'ip_vs is not loaded yet when tuned starts'
+    elif profiles.applies_files_again and files.tuned:
+        reason = 'tuned applies %s again after its profile' % files.tuned.path
+    return [writer('tuned', path, number, text, value, [] if reason else [REBOOT], ['tuned'], reason=reason)]
 
 
-def _tuned_profile(node, name, depth=0):
-    """(path, number, line, value) of the line that wins in a profile and those it includes, or None: its own go before."""
-    if depth > TUNED_DEPTH or '/' in name:
-        return None
-    for directory in TUNED_DIRECTORIES:
-        path = '%s/%s/tuned.conf' % (directory, name)
-        text = node.text(path)
-        if text is None:
-            continue
-        sections = _tuned_sections(text)
-        own = [
-            (path, number, line, value)
-            for section, lines in sections.items()
-            if section == 'sysctl'
-            for number, key, value, line in lines
-            if key.replace('.', '/').lstrip('-') == KEY
-        ]
-        if own:
-            return own[-1]
-        for dummy, key, value, dummy in reversed(sections.get('main', [])):
-            if key == 'include':
-                for included in reversed(re.split(r'[\s,;]+', value)):
-                    answer = _tuned_profile(node, included.lstrip('-'), depth + 1) if included else None
-                    if answer:
-                        return answer
-        return None
-    return None
-
-
-def _tuned(node, files, units, in_time):
-    """tuned applies its active profile when it starts, and by default the sysctl files once more after it."""
-    for name in reversed((node.text('/etc/tuned/active_profile') or '').split()):
-        line = _tuned_profile(node, name)
-        if line is None:
-            continue
-        path, number, text, value = line
-        value = value.strip('"\'')
-        main = _tuned_sections(node.text('/etc/tuned/tuned-main.conf') or '').get('', [])
-        again = dict((key, setting.lower()) for dummy, key, setting, dummy in main).get('reapply_sysctl', '1') in ('1', 'true', 'yes', 'on')
-        reason = None
-        if not units.is_enabled('tuned.service'):
-            reason = 'tuned is not enabled'
-        elif not in_time:
-            reason = 'ip_vs is not loaded yet when tuned starts'
-        elif again and files.systemd:
-            reason = 'tuned applies %s again after its profile' % files.systemd.path
-        number_value = int(value) if re.match(r'-?\d+$', value) else None
-        return [writer('tuned', path, number, text, number_value, [] if reason else [REBOOT], ['tuned'], reason=reason)]
-    return []
-
-
-def _rc_local(node, files):
+def _rc_local(node, files, in_time):
     found = []
     for path in RC_LOCAL:
         if not node.executable(path) or (path == RC_LOCAL[1] and node.identity(path) == node.identity(RC_LOCAL[0])):
             continue
-        for action in shell_text.read_actions(node.text(path) or ''):
+        loads = in_time
+        for script, action, text in unit_writers.actions_of_script(node, path):
             value, via = _result_of(action, files)
-            if action.kind == shell_text.WRITE or via:
-                found.append(writer('rc_local', path, action.line, action.text, value, [REBOOT], ['rc.local'], via=via))
+            if action.kind == shell_text.MODPROBE:
+                loads = True
+            elif action.kind == shell_text.WRITE or via:
+                loads = loads or shell_text.waits(text)
+                reason = None if loads else 'ip_vs is not loaded yet when rc.local runs at boot'
+                again = shell_text.loop_seconds(text, action.line)
+                found.append(
+                    writer(
+                        'rc_local',
+                        script,
+                        action.line,
+                        action.text,
+                        value,
+                        [REBOOT] if loads else [],
+                        ['rc.local'],
+                        reason=reason,
+                        period_seconds=again,
+                        via=via,
+                    )
+                )
     return found
 
 
-def _kube_router(kube_proxy):
-    """kube-router's service proxy sets 0 at each of its starts (cloudnativelabs/kube-router, network services controller)."""
+def _kube_router(node, kube_proxy):
+    """kube-router's service proxy sets 0 at each of its starts (cloudnativelabs/kube-router, network services controller).
+
+    Beside kube-proxy it usually runs without it, for routes or network policy alone.
+    """
     if not kube_proxy.get('kube_router'):
         return []
-    return [writer('kube_router', None, None, None, 0, [REBOOT], ['kube-router'])]
+    found = [process for process in read_processes(node)[0] if process.uses == 'kube-router']
+    flags = [
+        re.match(r'--run-service-proxy=(?:0|f|false)$', word, re.I)
+        for process in found
+        for word in process.argv or []
+        if word.startswith('--run-service-proxy')
+    ]
+    reason = 'kube-router runs without its service proxy' if flags and flags[-1] else None
+    return [writer('kube_router', None, None, None, 0, [] if reason else [REBOOT], ['kube-router'], reason=reason)]
+
+
+def _rank(entry):
+    if KUBE_PROXY_RESTART in entry['moments'] and (entry.get('phase') == 'ExecStartPost' or entry.get('waits')):
+        return LAST
+    if 'tuned' in entry['applied_by']:
+        return BOOT_ORDER.index('tuned')
+    return BOOT_ORDER.index(entry['kind'])
 
 
 def _decide_winners(writers):
-    """Mark at each moment the one writer that comes last."""
-    rank = dict((kind, number) for number, kind in enumerate(BOOT_ORDER))
+    """Mark at each moment the one writer that comes last; WRITERS are in the order in which they act."""
     for moment in (REBOOT, KUBELET_RESTART, KUBE_PROXY_RESTART):
         firing = [entry for entry in writers if moment in entry['moments'] and not entry['period_seconds']]
-        # sorted() is stable: of the same kind the later in the list acts later.
-        ordered = sorted(firing, key=lambda entry: rank.get(entry['kind'], 0))
-        if ordered:
-            ordered[-1]['wins'].append(moment)
-        for entry in ordered[:-1]:
-            entry['reason'] = entry['reason'] or 'overridden by %s' % (ordered[-1]['path'] or ordered[-1]['kind'])
+        for entry in firing[-1:]:
+            entry['wins'].append(moment)
+        for entry in firing[:-1]:
+            entry['reason'] = entry['reason'] or 'overridden by %s' % (firing[-1]['path'] or firing[-1]['kind'])
 
 
 def read_writers(node, kernel, units, kube_proxy):
-    """`writers` of docs/facts.md. kernel, kube_proxy: those parts of the facts; units: systemd_units.Units."""
-    files, rules = SysctlFiles(node), _udev_rules(node)
+    """`writers` of docs/facts.md, in the order in which they act at boot.
+
+    kernel, kube_proxy: those parts of the facts; units: systemd_units.Units.
+    """
+    files, actions, profiles = SysctlFiles(node), _udev_actions(node), TunedProfiles(node)
     in_time = bool(kernel.get('ip_vs_loaded_at_boot')) or kernel.get('ip_vs') == 'builtin'
-    writers = _modprobe(node, files) + _tuned(node, files, units, in_time) + _sysctl_files(node, files, kernel, rules) + _udev(rules)
-    writers += _ufw(node, in_time) + unit_writers.read_unit_writers(node, units, kube_proxy, in_time, lambda action: _result_of(action, files))
-    writers += _rc_local(node, files) + read_cron(node, lambda action: _result_of(action, files)) + _kube_router(kube_proxy)
+    tuned_runs = (profiles.line is not None or profiles.applies_files_again) and units.is_enabled('tuned.service')
+
+    def result_of(action):
+        return _result_of(action, files)
+
+    writers = _modprobe(node, files) + _sysctl_files(files, in_time, actions, tuned_runs and in_time and profiles.applies_files_again)
+    writers += _udev(actions, files) + _ufw(node, in_time) + _tuned(profiles, files, tuned_runs, in_time)
+    writers += unit_writers.read_unit_writers(node, units, kube_proxy, in_time, result_of)
+    writers += _rc_local(node, files, in_time) + read_cron(node, result_of) + _kube_router(node, kube_proxy)
+    # sorted() is stable: of the same kind the later in the list acts later.
+    writers = sorted(writers, key=_rank)
     _decide_winners(writers)
     return writers
