@@ -10,9 +10,13 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 
+LONGEST_NUMBER = 20
+
+
 def _number(text, base=10):
     try:
-        return int(text, base)
+        # Whatever is longer is no counter, and a number that JSON cannot hold would cost all facts.
+        return int(text, base) if len(text) <= LONGEST_NUMBER else None
     except ValueError:
         return None
 

@@ -9,6 +9,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import re
 import socket
 import time
 
@@ -40,8 +41,8 @@ class _Answer(object):
     @property
     def status(self):
         """The number in `HTTP/1.0 200 OK`, or None for anything else."""
-        words = (self.head or b'').split(b'\r\n', 1)[0].split()
-        return int(words[1]) if len(words) > 1 and words[0].startswith(b'HTTP/') and words[1].isdigit() else None
+        found = re.match(b'HTTP/[0-9.]+ ([0-9]{3})(?![0-9])', self.head or b'')
+        return int(found.group(1)) if found else None
 
 
 def _receive(connection, answer, deadline, limit, until):

@@ -21,6 +21,7 @@ except ImportError:
 
 SIOCGIFCONF = 0x8912
 OWN_NAMESPACE = '/proc/net'
+_HEX2 = re.compile(r'^[0-9A-Fa-f]{1,4}$')
 _HEX4 = re.compile(r'^[0-9A-Fa-f]{8}$')
 
 
@@ -41,10 +42,7 @@ def parse_endpoint(text):
     """'0A600001:01BB' -> ('10.96.0.1', 443); None if it is none."""
     host, separator, port = text.rpartition(':')
     address = parse_address(host) if separator else None
-    try:
-        return None if address is None else (address, int(port, 16))
-    except ValueError:
-        return None
+    return None if address is None or not _HEX2.match(port) else (address, int(port, 16))
 
 
 def join_endpoint(address, port):
@@ -74,7 +72,7 @@ class Networks(object):
         for cidr in cidrs:
             base, dummy, length = cidr.strip().partition('/')
             packed = address_bytes(base)
-            if packed is None or not (length.isdigit() or not dummy):
+            if packed is None or (dummy and not re.match(r'^[0-9]{1,3}$', length)):
                 continue
             bits = len(packed) * 8
             shift = bits - int(length) if length else 0

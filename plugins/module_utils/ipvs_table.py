@@ -23,6 +23,7 @@ INTERFACE = 'kube-ipvs0'
 WORST = 20
 # Lines of the kernel have less than 200 bytes.
 LONGEST_LINE = 4096
+NUMBERS = 2**32
 # kube-apiserver --service-node-port-range by default.
 NODE_PORTS = (30000, 32767)
 PROTOCOLS = frozenset((b'TCP', b'UDP', b'SCTP'))
@@ -96,7 +97,10 @@ class _Table(object):
         """TCP  0A600001:01BB rr [persistent ...] or FWM  00000001 rr"""
         self.protocol = words[0].decode('ascii')
         if words[0] == b'FWM':
-            self.service = 'mark %d' % int(words[1], 16)
+            mark = int(words[1], 16)
+            if not 0 <= mark < NUMBERS:
+                raise ValueError('mark')
+            self.service = 'mark %d' % mark
             self.kinds['fwmark'] += 1
             self._add_foreign('fwmark')
             return
@@ -119,6 +123,8 @@ class _Table(object):
     def add_destination(self, words):
         """->  C0A80001:1920  Masq  weight  active  inactive"""
         weight, active, inactive = int(words[3]), int(words[4]), int(words[5])
+        if not 0 <= weight | active | inactive < NUMBERS:
+            raise ValueError('number')
         self.destinations += 1
         self.active += active
         self.inactive += inactive

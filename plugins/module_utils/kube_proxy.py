@@ -24,6 +24,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import 
 MAXIMUM_ARGUMENTS, MAXIMUM_OTHERS = 200, 20
 # systemd.service(5), DefaultTimeoutStartSec=
 DEFAULT_TIMEOUT_START = 90
+FOREVER = 10**9
 POD_FORMS = ('daemonset', 'static_pod', 'rke2')
 # Where each name of a ConfigMap's key is used by an installer, the most common first.
 CONFIG_MAP_KEYS = ('config.conf', 'config', 'kube-proxy-config.yaml')
@@ -324,7 +325,8 @@ def _fill_unit(found, facts):
     )
     timeout = unit.value('Service', 'TimeoutStartSec') or unit.value('Service', 'TimeoutSec')
     seconds = DEFAULT_TIMEOUT_START if timeout is None else seconds_of(timeout)
-    facts['unit_timeout_start_seconds'] = int(seconds) if seconds else None
+    # 0 stands for infinity too.
+    facts['unit_timeout_start_seconds'] = int(seconds) if seconds and seconds < FOREVER else None
 
 
 def empty():

@@ -79,7 +79,7 @@ def split_address(text, default_port):
     text = text.strip()
     found = re.match(r'^\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?$', text)
     if not found:
-        found = re.match(r'^([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)()$', text) or re.match(r'^([^:\s]*)(?::(\d{1,5}))?$', text)
+        found = re.match(r'^([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)()$', text) or re.match(r'^([^:\s\[\]]*)(?::(\d{1,5}))?$', text)
     if not found:
         return None
     return found.group(1) or '0.0.0.0', int(found.group(2)) if found.group(2) else default_port

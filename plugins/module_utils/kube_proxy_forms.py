@@ -18,6 +18,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import HY
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse, parse_documents
 
+RANCHER_DIRECTORY = '/etc/rancher'
 K3S_CONFIG, RKE2_CONFIG = '/etc/rancher/k3s/config.yaml', '/etc/rancher/rke2/config.yaml'
 # What k3s and RKE2 give kube-proxy themselves (k3s-io/k3s pkg/daemons/agent).
 RANCHER_FLAGS = ('--proxy-mode=iptables', '--healthz-bind-address=127.0.0.1')
@@ -89,9 +90,10 @@ def read_yaml(node, path):
 
 
 def _simple_commands(text):
-    """The words of each command of a line of shell text, without `exec`, assignments and redirections."""
+    """The words of each command in shell text, without `exec` and assignments before it."""
+    text = re.sub(r'\d?>&\d', ' ', text.replace('\\\n', ' ').replace('\n', ' ; '))
     words = []
-    for word in split_command(re.sub(r'(&&|\|\||[;|&\n](?![>]))', r' \1 ', re.sub(r'\d?>&\d', ' ', text))) + [';']:
+    for word in split_command(re.sub(r'(&&|\|\||[;|]|&(?!>))', r' \1 ', text)) + [';']:
         if word in (';', '&&', '||', '|', '&'):
             if words:
                 yield words
@@ -268,6 +270,9 @@ def k3s_arguments(node, unit):
     given, flags = _rancher_command(command_of(node, unit) if unit else _openrc_command(node))
     config = flags.get('config') or (environment_of(node, unit).get('K3S_CONFIG_FILE') if unit else None) or K3S_CONFIG
     settings = rancher_settings(node, config)
+    if not node.live and not any(node.kind(directory) for directory in (RANCHER_DIRECTORY, config.rpartition('/')[0])):
+        # What was not collected may say anything.
+        settings = None
     shown = config if node.kind(config) or node.kind(config + '.d') else None
     if settings is None:
         return Arguments(None, shown)

@@ -93,7 +93,7 @@ def from_snap(node, program):
 
 
 def _log_number(name):
-    found = re.match(r'(\d+)\.log$', name)
+    found = re.match(r'([0-9]{1,9})\.log$', name)
     return int(found.group(1)) if found else -1
 
 

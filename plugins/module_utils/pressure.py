@@ -9,11 +9,12 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import re
 import time
 
 from ansible.module_utils.common.text.converters import to_native
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.counters import read_counters
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.counters import LONGEST_NUMBER, read_counters
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import join_endpoint, parse_address, parse_endpoint
 
@@ -27,7 +28,7 @@ GROWING = ('tcp_syn_retransmits', 'tcp_active_opens', 'conntrack_insert_failed',
 
 def _ports(node):
     words = (node.first_line('/proc/sys/net/ipv4/ip_local_port_range') or '').split()
-    if len(words) != 2 or not all(word.isdigit() for word in words):
+    if len(words) != 2 or not all(re.match(r'^[0-9]{1,5}$', word) for word in words):
         return None
     first, last = int(words[0]), int(words[1])
     return {'first': first, 'last': last, 'count': max(last - first + 1, 0)}
@@ -92,7 +93,7 @@ def _statistics(node, net):
     # The head has letters beyond F.
     for line in (node.text(net + '/ip_vs_stats') or '').split('\n'):
         try:
-            rows.append([int(word, 16) for word in line.split()])
+            rows.append([int(word, 16) for word in line.split() if len(word) <= LONGEST_NUMBER])
         except ValueError:
             continue
     rows = [row for row in rows if len(row) == 5]

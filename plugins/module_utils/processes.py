@@ -27,6 +27,8 @@ INTERPRETERS = frozenset(('sh', 'bash', 'dash', 'ash', 'ksh', 'zsh', 'busybox', 
 K3S_WITH_KUBE_PROXY = ('server', 'agent')
 # States of a process that has ended, and of which only its parent does not know yet (proc(5)).
 DEAD = ('Z', 'X')
+# Whatever is longer is no number of the kernel's.
+NUMBER = re.compile(r'^[0-9]{1,15}$')
 PS_LIMIT = 16 * 1024 * 1024
 
 _POD = re.compile(r'pod([0-9a-f]{32}|[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})(?![0-9a-f])')
@@ -102,14 +104,14 @@ def _stat(node, pid):
 def _start_time(node, pid, boot_time):
     """Field 22 of /proc/PID/stat, since the boot in ticks of the clock."""
     words = _stat(node, pid)
-    if boot_time is None or len(words) < 20 or not words[19].isdigit():
+    if boot_time is None or len(words) < 20 or not NUMBER.match(words[19]):
         return None
     ticks = os.sysconf('SC_CLK_TCK') if node.live else CLOCK_TICKS
     return boot_time + int(words[19]) / float(ticks)
 
 
 def _boot_time(node):
-    found = re.search(r'(?m)^btime (\d+)', node.text('/proc/stat') or '')
+    found = re.search(r'(?m)^btime ([0-9]{1,15})$', node.text('/proc/stat') or '')
     return int(found.group(1)) if found else None
 
 
@@ -212,7 +214,7 @@ def _rows_of_ps(node, path):
             continue
         words = line.split(None, len(head) - 1)
         row = dict(zip(head, words))
-        if len(words) == len(head) and row['PID'].isdigit():
+        if len(words) == len(head) and NUMBER.match(row['PID']):
             yield int(row['PID']), row.get('STAT') or row.get('S') or '', _LEFT_IN_THE_TREE.sub('', words[-1])
 
 
@@ -231,7 +233,7 @@ def _from_ps(node):
     listing = '/sos_commands/process/ps_axo_pid_ppid_user_group_lwp_nlwp_start_time_comm_cgroup'
     for line in (node.text(listing, limit=PS_LIMIT) or '').split('\n'):
         words = line.split()
-        if len(words) >= 9 and words[0].isdigit() and int(words[0]) in found:
+        if len(words) >= 9 and NUMBER.match(words[0]) and int(words[0]) in found:
             # Each hierarchy is number:controllers:path, and controllers hold commas too.
             found[int(words[0])].cgroup = cgroup_path(re.sub(r',(?=\d+:)', '\n', words[-1]))
     return list(found.values())
@@ -249,7 +251,7 @@ def _seen(node, pids):
 
 def read_processes(node):
     """(the processes of use, whether processes could be seen at all). Those in the host's network namespace come first."""
-    pids = [name for name in node.names('/proc') or [] if name.isdigit()]
+    pids = [name for name in node.names('/proc') or [] if NUMBER.match(name)]
     found = _scan(node, pids, False)
     if not any(process.uses != 'kube-router' for process in found):
         found += [process for process in _scan(node, pids, True) if process.pid not in [other.pid for other in found]]

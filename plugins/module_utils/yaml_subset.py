@@ -16,7 +16,7 @@ __metaclass__ = type
 import re
 
 MAXIMUM_DEPTH = 50
-_INTEGER = re.compile(r'^[-+]?(?:0|[1-9][0-9]*)$')
+_INTEGER = re.compile(r'^[-+]?(?:0|[1-9][0-9]{0,99})$')
 _FLOAT = re.compile(r'^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?$')
 _WORDS = {'': None, '~': None, 'null': None, 'Null': None, 'NULL': None}
 _WORDS.update((word, True) for word in ('true', 'True', 'TRUE', 'yes', 'Yes', 'YES', 'on', 'On', 'ON'))

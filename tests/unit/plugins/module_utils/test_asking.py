@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import http_get, kube_proxy
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import http_get, ip_addresses, kube_proxy
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_answers import ask_process
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_version import build_info, from_image
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
@@ -34,7 +34,11 @@ def listener():
                 return
             path = client.recv(4096).split()[1].decode()
             if answers.get(path) is not None:
-                client.sendall(answers[path])
+                try:
+                    client.sendall(answers[path])
+                except ConnectionError:
+                    # Who asked has heard enough.
+                    pass
                 client.close()
             else:
                 servers.append(client)
@@ -88,15 +92,38 @@ def test_a_silent_listener_costs_the_time_out_at_most(listener):
     assert time.time() - began < 5
 
 
+def test_two_silent_listeners_cost_the_time_out_together(listener):
+    ports = [listener({}) for _number in range(2)]
+    began = time.time()
+    facts = asked(*[f"127.0.0.1:{port}" for port in ports])
+    assert (facts["metrics_answers"], facts["healthz_answers"]) == (False, False)
+    assert time.time() - began < 1
+
+
+def test_metrics_that_never_end_cost_the_time_out(listener):
+    port = listener({"/proxyMode": answer(b"ipvs"), "/healthz": answer(b"ok")})
+    began = time.time()
+    facts = asked(f"127.0.0.1:{port}", f"127.0.0.1:{port}")
+    assert (facts["mode_effective"], facts["healthz_answers"], facts["version"]) == ("ipvs", True, None)
+    assert time.time() - began < 1
+
+
 def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     assert asked(f"127.0.0.1:{port}")["metrics_answers"] is False
 
 
-@pytest.mark.parametrize("address", ["192.0.2.7:10249", None, "nonsense", "host.example:10249"])
+@pytest.mark.parametrize("address", ["203.0.113.7:10249", "[2001:db8::7]:10249", "localhost:10249", "224.0.0.1:10249", None, "nonsense", "host.example:10249"])
 def test_only_this_nodes_own_addresses_are_asked(address):
     assert asked(address)["metrics_answers"] is None
+
+
+def test_an_address_of_a_service_is_not_the_nodes_own(listener, monkeypatch):
+    port = listener({"/proxyMode": answer(b"ipvs")})
+    for name, asked_it in (("eth0", True), ("kube-ipvs0", None)):
+        monkeypatch.setattr(ip_addresses, "node_addresses", lambda node, name=name: [(name, "::ffff:127.0.0.1")])
+        assert asked(f"[::ffff:127.0.0.1]:{port}")["metrics_answers"] is asked_it
 
 
 def test_the_body_is_capped(listener):

@@ -248,7 +248,48 @@ class TestEmbedded:
         assert (facts["healthz_address"], facts["metrics_address"]) == ("127.0.0.1:10256", "127.0.0.1:10249")
 
     def test_k3s_default_is_iptables(self, tree):
-        assert read(tree, self.k3s)["mode"] == "iptables"
+        facts = read(tree, self.k3s, {"/etc/rancher/node/password": "x"})
+        assert (facts["mode"], facts["mode_source"], facts["config_path"]) == ("iptables", "default", None)
+
+    def test_k3s_without_its_configuration_in_the_tree_is_not_known(self, tree):
+        facts = read(tree, self.k3s, {"/etc/systemd/system/k3s.service": self.unit})
+        assert (facts["form"], facts["mode"], facts["mode_source"]) == ("k3s", None, None)
+
+    def test_k3s_mode_on_the_command_line_wins(self, tree):
+        unit = self.unit.replace("ipvs-strict-arp=true", "proxy-mode=ipvs")
+        facts = read(tree, self.k3s, {"/etc/systemd/system/k3s.service": unit, "/etc/rancher/k3s/config.yaml": "kube-proxy-arg: [proxy-mode=iptables]\n"})
+        assert (facts["mode"], facts["mode_source"]) == ("ipvs", "flag")
+
+    def test_k3s_file_named_in_an_environment_file(self, tree):
+        environment = {"/etc/systemd/system/k3s.service.env": "K3S_CONFIG_FILE=/srv/k3s.yaml\n", "/srv/k3s.yaml": "kube-proxy-arg: [proxy-mode=ipvs]\n"}
+        assert read(tree, self.k3s, {"/etc/systemd/system/k3s.service": self.unit, **environment})["mode"] == "ipvs"
+
+    def test_k3s_hands_a_config_file_on(self, tree):
+        files = {"/etc/rancher/k3s/config.yaml": "kube-proxy-arg: [config=/srv/kp.yaml, proxy-mode=iptables]\n", "/srv/kp.yaml": "mode: ipvs\n"}
+        facts = read(tree, self.k3s, files)
+        assert (facts["mode"], facts["mode_source"], facts["config_path"], facts["healthz_address"]) == ("ipvs", "config_file", "/srv/kp.yaml", "0.0.0.0:10256")
+        assert "--proxy-mode=iptables" in facts["ignored_flags"]
+
+    @pytest.mark.parametrize("broken", ["kube-proxy-arg: &x [proxy-mode=ipvs]\n", ("link", "config.yaml")])
+    def test_k3s_configuration_that_cannot_be_read_is_not_the_default(self, tree, broken):
+        assert read(tree, self.k3s, {"/etc/rancher/k3s/config.yaml": broken})["mode"] is None
+
+    def test_k3s_under_openrc(self, tree):
+        script = 'command="/usr/local/bin/k3s"\ncommand_args="server \\\n    \'--kube-proxy-arg=proxy-mode=ipvs\' \\\n    >>/var/log/k3s.log 2>&1"\n'
+        running = process(500, "k3s-server", ["/usr/local/bin/k3s server"], "0::/k3s")
+        facts = read(tree, running, {"/etc/init.d/k3s": script, "/etc/rancher/k3s/k3s.yaml": ""})
+        assert (facts["form"], facts["unit"], facts["mode"]) == ("k3s", None, "ipvs")
+
+    @pytest.mark.parametrize("flag", ["--disable-kube-proxy", "--disable-kube-proxy=true", "--disable-agent"])
+    def test_k3s_switched_off_on_the_command_line(self, tree, flag):
+        files = {"/etc/systemd/system/k3s.service": f"[Service]\nExecStart=/usr/local/bin/k3s server {flag}\n", "/etc/rancher/k3s/k3s.yaml": ""}
+        facts = read(tree, self.k3s, files)
+        assert (facts["form"], facts["running"], facts["pid"], facts["mode"]) == ("none", False, None, None)
+
+    def test_kube_proxy_beside_a_k3s_without_one(self, tree):
+        running = process(900, "kube-proxy", ["kube-proxy", "--proxy-mode=ipvs"], pod_cgroup(API_UID))
+        facts = read(tree, self.k3s, running, {"/etc/rancher/k3s/config.yaml": 'disable-kube-proxy: "true"\n'})
+        assert (facts["form"], facts["pid"], facts["mode"]) == ("daemonset", 900, "ipvs")
 
     def test_k3s_with_kube_proxy_switched_off(self, tree):
         assert read(tree, self.k3s, {"/etc/rancher/k3s/config.yaml": "disable-kube-proxy: true\n"})["form"] == "none"
