@@ -85,11 +85,6 @@ class Networks(object):
         return packed is not None and any(len(packed) == size and _number(packed) >> shift == base for size, shift, base in self._networks)
 
 
-def in_cidr(address, cidr):
-    """Whether ADDRESS (text) lies in CIDR."""
-    return address in Networks([cidr])
-
-
 def _live_ipv4():
     """[(interface, address)] of this network namespace by SIOCGIFCONF (netdevice(7)), or None."""
     if fcntl is None:

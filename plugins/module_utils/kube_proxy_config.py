@@ -77,9 +77,9 @@ def join_address(host, port):
 def split_address(text, default_port):
     """(host, port) of 'IP', 'IP:port', '[IP]:port', ':port'; the port is DEFAULT_PORT where it is left out. None if it is neither."""
     text = text.strip()
-    found = re.match(r'^\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?$', text)
-    if not found:
-        found = re.match(r'^([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)()$', text) or re.match(r'^([^:\s\[\]]*)(?::(\d{1,5}))?$', text)
+    if text.count(':') > 1 and re.match(r'^[0-9A-Fa-f:.]+$', text):
+        return text, default_port
+    found = re.match(r'^\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?$', text) or re.match(r'^([^:\s\[\]]*)(?::(\d{1,5}))?$', text)
     if not found:
         return None
     return found.group(1) or '0.0.0.0', int(found.group(2)) if found.group(2) else default_port

@@ -22,7 +22,6 @@ RANCHER_DIRECTORY = '/etc/rancher'
 K3S_CONFIG, RKE2_CONFIG = '/etc/rancher/k3s/config.yaml', '/etc/rancher/rke2/config.yaml'
 # What k3s and RKE2 give kube-proxy themselves (k3s-io/k3s pkg/daemons/agent).
 RANCHER_FLAGS = ('--proxy-mode=iptables', '--healthz-bind-address=127.0.0.1')
-RKE2_DATA = '/var/lib/rancher/rke2'
 CHARMED_UNIT, CHARMED_ARGUMENTS = 'snap.kube-proxy.daemon.service', '/var/snap/kube-proxy/current/args'
 MICROK8S_ARGUMENTS = '/var/snap/microk8s/current/args/kube-proxy'
 MANIFEST_DIRECTORIES = ('/etc/kubernetes/manifests', '/var/lib/rancher/rke2/agent/pod-manifests', '/var/lib/rancher/k3s/agent/pod-manifests', '/etc/kubelet.d')
@@ -154,7 +153,7 @@ def environment_of(node, unit):
     for entry in unit.values('Service', 'EnvironmentFile'):
         path = entry['value'].lstrip('-').replace('%N', unit.name.rpartition('.')[0]).replace('%n', unit.name)
         text = (node.text(path) or '').replace('\\\n', ' ')
-        for name, value in re.findall(r'(?m)^\s*(?:export\s+)?(\w+)=("[^"]*"|\'[^\']*\'|.*)', text):
+        for name, value in re.findall(r'(?m)^[ \t]*(?:export[ \t]+)?(\w+)=("[^"]*"|\'[^\']*\'|.*)', text):
             value = value.strip()
             if len(value) > 1 and value[0] == value[-1] and value[0] in '"\'':
                 value = value[1:-1]

@@ -34,11 +34,11 @@ MICROK8S_SNAP = '/snap/microk8s/current'
 LOG_FILES = ('/var/log/kube-proxy.log', '/var/log/cce/kubernetes/kube-proxy.log', '/var/paas/sys/log/kubernetes/kube-proxy.log')
 POD_LOGS = '/var/log/pods'
 # As text until 1.22 and from 1.23, and as JSON.
-_LOG_VERSION = re.compile(r'(?:"Version info" version="v|\bVersion: v|"msg":"Version info"[^\n]*?"version":"v)(\d[^"\s]{0,99})')
+_LOG_VERSION = re.compile(r'(?:"Version info" version="v|\bVersion: v|"msg":"Version info"[^\n]{0,300}?"version":"v)(\d[^"\s]{0,99})')
 _LOG_MODE = re.compile(r'\bUsing (ipvs|iptables|nftables|userspace) Proxier')
 # klog: level, month and day, time, process id.
 _LOG_HEAD = re.compile(r'^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +(\d+) ')
-_BUILD_INFO = re.compile(b'kubernetes_build_info\\{[^}]*git_?[vV]ersion="v?([^"]{1,100})"')
+_BUILD_INFO = re.compile(b'kubernetes_build_info\\{[^}\n]{0,2000}git_?[vV]ersion="v?([^"]{1,100})"')
 _SNAP = re.compile(r'^((?:/var/lib/snapd)?/snap/[^/]+)/([^/]+)/')
 # The clock of a file system and that of the processes may differ by this much.
 SLACK_SECONDS = 2
@@ -60,7 +60,8 @@ def _json(node, path):
     text = node.text(path, limit=4 * 1024 * 1024)
     try:
         document = json.loads(text) if text else {}
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
+        # The second one: nested too deeply.
         node.report(path, 'not JSON: %s' % error)
         return {}
     return document if isinstance(document, dict) else {}

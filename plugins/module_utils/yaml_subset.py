@@ -15,50 +15,19 @@ __metaclass__ = type
 
 import re
 
-MAXIMUM_DEPTH = 50
-_INTEGER = re.compile(r'^[-+]?(?:0|[1-9][0-9]{0,99})$')
-_FLOAT = re.compile(r'^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?$')
-_WORDS = {'': None, '~': None, 'null': None, 'Null': None, 'NULL': None}
-_WORDS.update((word, True) for word in ('true', 'True', 'TRUE', 'yes', 'Yes', 'YES', 'on', 'On', 'ON'))
-_WORDS.update((word, False) for word in ('false', 'False', 'FALSE', 'no', 'No', 'NO', 'off', 'Off', 'OFF'))
-_ESCAPES = {
-    'n': '\n',
-    't': '\t',
-    'r': '\r',
-    '0': '\0',
-    'a': '\a',
-    'b': '\b',
-    'e': '\x1b',
-    'f': '\f',
-    'v': '\v',
-    ' ': ' ',
-    '/': '/',
-    '"': '"',
-    '\\': '\\',
-    '\t': '\t',
-}
-_WIDTHS = {'x': 2, 'u': 4, 'U': 8}
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_flow import (
+    MAXIMUM_DEPTH,
+    Extent,
+    Flow,
+    YamlError,
+    end_of_quoted,
+    is_empty,
+    scalar,
+    strip_comment,
+)
 
-try:
-    _character = unichr
-except NameError:
-    _character = chr
-
-_ESCAPES.update((name, _character(number)) for name, number in (('N', 0x85), ('_', 0xA0), ('L', 0x2028), ('P', 0x2029)))
-_REPLACEMENT = _character(0xFFFD)
-
-
-class YamlError(ValueError):
-    """Text that is not in the subset. The text names the line."""
-
-
-def scalar(text):
-    """A plain scalar as YAML 1.1 reads it: null, booleans, decimal numbers, else text."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.match(text):
-        return int(text)
-    return float(text) if _FLOAT.match(text) else text
+_COLON = re.compile(r':(?=[ \t]|$)')
+_COMMENT = re.compile(r'(?:^|(?<=\s))#')
 
 
 class _Line(object):
@@ -66,181 +35,6 @@ class _Line(object):
 
     def __init__(self, number, indent, text):
         self.number, self.indent, self.text = number, indent, text
-
-
-def _walk_escapes(text, number):
-    """The text of a double-quoted scalar with its escapes resolved."""
-    out, position = [], 0
-    while position < len(text):
-        character = text[position]
-        position += 1
-        if character != '\\':
-            out.append(character)
-            continue
-        kind = text[position : position + 1]
-        position += 1
-        width = _WIDTHS.get(kind)
-        if width:
-            digits = text[position : position + width]
-            position += width
-            if not re.match(r'^[0-9a-fA-F]{%d}$' % width, digits) or int(digits, 16) > 0x10FFFF:
-                raise YamlError('line %d: bad escape' % number)
-            try:
-                out.append(_character(int(digits, 16)))
-            except ValueError:
-                out.append(_REPLACEMENT)
-        elif kind in _ESCAPES:
-            out.append(_ESCAPES[kind])
-        else:
-            raise YamlError('line %d: unknown escape' % number)
-    return ''.join(out)
-
-
-def _end_of_quoted(text, start):
-    """Position behind the closing quote of the scalar that begins at START, or -1."""
-    quote, position = text[start], start + 1
-    while position < len(text):
-        if text[position] == '\\' and quote == '"':
-            position += 2
-        elif text[position] == quote:
-            if quote == "'" and text[position + 1 : position + 2] == "'":
-                position += 2
-                continue
-            return position + 1
-        else:
-            position += 1
-    return -1
-
-
-def _strip_comment(text):
-    """TEXT without a comment: a # at the beginning or behind a blank, outside quotes."""
-    position = 0
-    while position < len(text):
-        character = text[position]
-        if character in '"\'' and (position == 0 or text[position - 1] in ' \t[{,:-'):
-            end = _end_of_quoted(text, position)
-            if end < 0:
-                return text
-            position = end
-        elif character == '#' and (position == 0 or text[position - 1] in ' \t'):
-            return text[:position].rstrip()
-        else:
-            position += 1
-    return text.rstrip()
-
-
-class _Flow(object):
-    """A value in flow style, and quoted scalars: [a, b], {a: b}, "text"."""
-
-    def __init__(self, text, number):
-        self.text, self.number, self.position = text, number, 0
-
-    def fail(self, what):
-        raise YamlError('line %d: %s' % (self.number, what))
-
-    def skip(self):
-        while self.position < len(self.text):
-            if self.text[self.position] in ' \t\n':
-                self.position += 1
-            elif self.text[self.position] == '#' and (self.position == 0 or self.text[self.position - 1] in ' \t\n'):
-                end = self.text.find('\n', self.position)
-                self.position = len(self.text) if end < 0 else end
-            else:
-                return
-
-    def peek(self):
-        return self.text[self.position : self.position + 1]
-
-    def whole(self):
-        """The only value of the text."""
-        value = self.value(0)
-        self.skip()
-        if self.position != len(self.text):
-            self.fail('more than one value')
-        return value
-
-    def value(self, depth, stops=''):
-        if depth > MAXIMUM_DEPTH:
-            self.fail('nested too deeply')
-        self.skip()
-        character = self.peek()
-        if character == '[':
-            return self.sequence(depth)
-        if character == '{':
-            return self.mapping(depth)
-        if character and character in '"\'':
-            return self.quoted()
-        if character and character in '&*!|>%@`':
-            self.fail('%s is not supported' % character)
-        return scalar(self.plain(stops))
-
-    def quoted(self):
-        start = self.position
-        end = _end_of_quoted(self.text, start)
-        if end < 0:
-            self.fail('a quote is not closed')
-        self.position = end
-        inner = self.text[start + 1 : end - 1]
-        # A line break inside quotes is a blank, an empty line a break.
-        inner = re.sub(r'[ \t]*\n[ \t]*(\n?)', lambda match: match.group(1) or ' ', inner)
-        return inner.replace("''", "'") if self.text[start] == "'" else _walk_escapes(inner, self.number)
-
-    def plain(self, stops):
-        start = self.position
-        while self.position < len(self.text):
-            character = self.text[self.position]
-            following = self.text[self.position + 1 : self.position + 2]
-            if stops and (character in ',[]{}' or (character == ':' and following in ('', ' ', '\n', ',', ']', '}'))):
-                break
-            if character == '#' and self.position > start and self.text[self.position - 1] in ' \t\n':
-                break
-            self.position += 1
-        return ' '.join(self.text[start : self.position].split())
-
-    def sequence(self, depth):
-        self.position += 1
-        items = []
-        while True:
-            self.skip()
-            if self.peek() == ']':
-                self.position += 1
-                return items
-            if not self.peek():
-                self.fail('a [ is not closed')
-            item = self.value(depth + 1, ',]')
-            self.skip()
-            if self.peek() == ':':
-                self.fail('a map without braces inside a list is not supported')
-            items.append(item)
-            if self.peek() == ',':
-                self.position += 1
-            elif self.peek() != ']':
-                self.fail('a , or ] is missing')
-
-    def mapping(self, depth):
-        self.position += 1
-        found = {}
-        while True:
-            self.skip()
-            if self.peek() == '}':
-                self.position += 1
-                return found
-            if not self.peek():
-                self.fail('a { is not closed')
-            key = self.value(depth + 1, ',}:')
-            self.skip()
-            value = None
-            if self.peek() == ':':
-                self.position += 1
-                value = self.value(depth + 1, ',}')
-                self.skip()
-            if isinstance(key, (dict, list)):
-                self.fail('a key that is no scalar is not supported')
-            found[key] = value
-            if self.peek() == ',':
-                self.position += 1
-            elif self.peek() != '}':
-                self.fail('a , or } is missing')
 
 
 class _Block(object):
@@ -291,7 +85,7 @@ class _Block(object):
                 return items
             rest = line.text[1:]
             inner = rest.lstrip(' ')
-            if not _strip_comment(inner):
+            if is_empty(inner):
                 self.position += 1
                 following = self.current()
                 items.append(self.node(following.indent, depth + 1) if following is not None and following.indent > indent else None)
@@ -310,17 +104,17 @@ class _Block(object):
         if text[0] == '\t':
             self.fail(line.number, 'a tab indents')
         if text[0] in '"\'':
-            end = _end_of_quoted(text, 0)
+            end = end_of_quoted(text, 0)
             match = re.match(r'\s*:(?:\s+(.*)|$)', text[end:]) if end > 0 else None
-            return (_Flow(text[:end], line.number).quoted(), match.group(1) or '') if match else None
+            return (Flow(text[:end], line.number).quoted(), match.group(1) or '') if match else None
         if text[0] in '[{&*!|>%@`#':
             return None
         if text.startswith('? '):
             self.fail(line.number, 'a key that is no scalar is not supported')
-        match = re.match(r'([^#]*?)\s*:(?:[ \t]+(.*)|$)', text)
-        if not match:
-            match = re.match(r'((?:[^#]|(?<=\S)#)*?)\s*:(?:[ \t]+(.*)|$)', text)
-        return (scalar(match.group(1)), match.group(2) or '') if match else None
+        colon = _COLON.search(text)
+        if colon is None or _COMMENT.search(text, 0, colon.start()):
+            return None
+        return scalar(text[: colon.start()].rstrip()), text[colon.end() :].lstrip(' \t')
 
     def mapping(self, indent, depth):
         found = {}
@@ -340,8 +134,7 @@ class _Block(object):
 
     def value_of(self, rest, indent, line, depth):
         """The value of a key whose line ends with REST."""
-        content = _strip_comment(rest)
-        if content:
+        if not is_empty(rest):
             return self.scalar_lines(rest, indent, line.number, False)
         self.position += 1
         following = self.current()
@@ -363,7 +156,7 @@ class _Block(object):
             self.fail(number, '%s is not supported' % text[0])
         if text[0] in '[{"\'':
             return self.flow(text, indent, number)
-        parts = [_strip_comment(text)]
+        parts = [strip_comment(text)]
         if parts[0].endswith(':') or ': ' in parts[0]:
             self.fail(number, 'a map inside a value')
         while parts[0] == text.rstrip():
@@ -372,33 +165,25 @@ class _Block(object):
                 break
             if self.key_of(line) is not None and not alone:
                 self.fail(line.number, 'a key below a value')
-            parts.append(_strip_comment(line.text))
+            parts.append(strip_comment(line.text))
             self.position += 1
         return scalar(parts[0]) if len(parts) == 1 else ' '.join(parts)
 
     def flow(self, text, indent, number):
-        """A flow value, which may go on over several lines: there a # can stand inside quotes."""
-        joined, index = text, number - self.first + 1
-        while True:
-            flow = _Flow(joined, number)
-            try:
-                value = flow.value(0)
-                flow.skip()
-                if flow.position != len(joined):
-                    self.fail(number, 'more than one value')
-                self.skip_to(index)
-                return value
-            except YamlError:
-                while index < len(self.raw) and not self.raw[index].strip():
-                    joined += '\n'
-                    index += 1
-                if index == len(self.raw):
-                    raise
-                content = self.raw[index].lstrip(' ')
-                if len(self.raw[index]) - len(content) <= indent and content[0] not in ']}':
-                    raise
-                joined += '\n' + content
-                index += 1
+        """A flow value or a quoted scalar, which may go on over several lines: there a # can stand inside quotes."""
+        parts, index, extent = [text], number - self.first + 1, Extent()
+        extent.enter(text)
+        while not extent.is_closed and index < len(self.raw):
+            content = self.raw[index].lstrip(' ')
+            if content.strip() and len(self.raw[index]) - len(content) <= indent and content[0] not in ']}':
+                break
+            parts.append(content if content.strip() else '')
+            extent.enter(content)
+            index += 1
+        flow = Flow('\n'.join(parts), number)
+        value = flow.whole()
+        self.skip_to(index)
+        return value
 
     def skip_to(self, index):
         """Go on with the line at INDEX of the document."""
@@ -459,7 +244,7 @@ def parse_documents(text):
             if any(kept.strip() for kept in lines) or line.startswith('...'):
                 documents.append(_Block(lines, first).document())
             rest = separator.group(2) or ''
-            lines, first = ([rest] if _strip_comment(rest) else ['']), number
+            lines, first = ([''] if is_empty(rest) else [rest]), number
             continue
         lines.append(line)
     if any(kept.strip() for kept in lines):

@@ -14,7 +14,7 @@ import pytest
 from node_trees import ipvs_connections, ipvs_sysctls, ipvs_table, kernel
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.counters import read_counters
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import in_cidr, join_endpoint, parse_endpoint
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import Networks, join_endpoint, parse_endpoint
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ipvs_table import read_table
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kernel import read_kernel
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.pressure import read_pressure
@@ -295,7 +295,7 @@ def test_endpoints(text, expected):
     ],
 )
 def test_cidr(address, cidr, expected):
-    assert in_cidr(address, cidr) is expected
+    assert (address in Networks([cidr])) is expected
 
 
 def test_join():

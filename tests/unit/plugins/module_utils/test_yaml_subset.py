@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import yaml
@@ -143,3 +144,40 @@ def test_property_any_text_is_read_or_refused(text):
         parse_documents(text)
     except YamlError as error:
         assert str(error).startswith("line ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: don't 'quote # a comment\nb: 1\n",
+        'a: 5" disk # a comment\n',
+        "- it's # a comment\n- 'it # no comment'\n",
+        "a: [x, 'y # z'] # a comment\n",
+        "a: 'b' # c'd\n",
+        "# it's\na: b#c\n",
+        "kube-proxy-arg:\n- 'proxy-mode=ipvs' # not iptables, it's slow\n- v=2\n",
+    ],
+)
+def test_quotes_and_comments_as_pyyaml_reads_them(text):
+    assert parse(text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [\n" + "  x,\n" * 20000,
+        'a: "\n' + "  x\n" * 50000,
+        "a: " + "[" * 100000,
+        "{\n" + '  "a": 1,\n' * 20000 + '  "b": 2}\n',
+        "a" + " " * 200000 + "b",
+        "a: b\n" + "  c\n" * 50000,
+    ],
+    ids=["open list", "open quote", "nested", "long JSON", "blanks", "long scalar"],
+)
+def test_the_time_grows_with_the_length_alone(text):
+    began = time.process_time()
+    try:
+        parse(text)
+    except YamlError:
+        pass
+    assert time.process_time() - began < 5
