@@ -122,7 +122,8 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
         moments.KUBELET_RESTART: moments.after_kubelet_restart(upgraded, at_once),
     }
     entries = moment_entries(before, on_this_kernel, can_now)
-    entries.update(moment_entries(rebooted, {moments.REBOOT: moments.after_reboot(rebooted)}, can_then))
+    after_reboot = moments.after_reboot(rebooted)
+    entries.update(moment_entries(rebooted, {moments.REBOOT: after_reboot}, can_then))
     after = {moment: entry for moment, entry in entries.items() if moment != moments.NOW}
     letters = (kernel_letter(before, can_now), kernel_letter(rebooted, can_then))
     return {
@@ -135,7 +136,7 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
         "plan": make_plan(rebooted, applies, can_then, after),
         "transitions": transitions(before, rebooted, letters) if applies is not False else [],
         "modes": {
-            "ipvs": kube_proxy_versions.at_start(rebooted.kube_proxy, rebooted.kernel_version, moments.after_reboot(rebooted).absent).action
+            "ipvs": kube_proxy_versions.at_start(rebooted.kube_proxy, rebooted.kernel_version, after_reboot.absent).action
             != kube_proxy_versions.FAIL,
             "iptables": True,
             "nftables": kube_proxy_versions.nftables_possible(rebooted.kube_proxy, rebooted.kernel_version),

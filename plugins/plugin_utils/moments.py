@@ -56,8 +56,6 @@ def kube_proxy_started(setting: Setting, facts: NodeFacts) -> Setting:
     if behaviour.action == kube_proxy_versions.UNKNOWN:
         # Whatever it is, kube-proxy never writes anything but 0: a 0 stays a 0.
         return started if setting.value == 0 else replace(started, value=None, writer=KUBE_PROXY)
-    if setting.value == behaviour.value:
-        return replace(started, writer=KUBE_PROXY, confidence=behaviour.confidence)
     return replace(started, value=behaviour.value, writer=KUBE_PROXY, confidence=behaviour.confidence)
 
 

@@ -72,10 +72,9 @@ def moment_entry(setting: Setting, word: str) -> dict:
 def moment_entries(facts: NodeFacts, settings: dict[str, Setting], capabilities: dict) -> dict[str, dict]:
     """`moments` of a verdict for the settings of a node, whatever mode it is in."""
     applies = in_ipvs_mode(facts)
-    words = {True: None, False: NOT_APPLICABLE, None: UNKNOWN}
     if applies:
         return {moment: moment_entry(setting, verdict_of(setting, capabilities)) for moment, setting in settings.items()}
-    return {moment: {"value": facts.value if moment == moments.NOW else None, "verdict": words[applies]} for moment in settings}
+    return {moment: {"value": facts.value if moment == moments.NOW else None, "verdict": UNKNOWN if applies is None else NOT_APPLICABLE} for moment in settings}
 
 
 def judge(facts, policy=None) -> dict:
