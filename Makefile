@@ -10,7 +10,7 @@ help:
 	@echo 'make audit INVENTORY=hosts.yml  audit real nodes; ARGS="-b --limit node-1" is passed on'
 	@echo 'make test                       everything'
 	@echo 'make test-quick                 what needs no root and takes less than two minutes'
-	@echo 'parts of make test:             lint unit sanity build nodes-python kernel'
+	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table molecule'
 	@echo 'make clean                      remove what these leave in the checkout'
 
 audit:
@@ -22,18 +22,24 @@ audit:
 	fi
 
 test:
-	@tests/all lint unit sanity build nodes-python kernel
+	@tests/all lint unit sanity build nodes-python kernel lab truth-table molecule
 
 test-quick:
 	@tests/all lint unit
 
-lint unit sanity build kernel bench:
+lint unit sanity build kernel molecule bench:
 	@tests/$@/run
 
 nodes-python:
 	@tests/nodes_python/run
 
+lab:
+	@tests/lab/test/run
+
+truth-table:
+	@tests/lab/truth_table/run
+
 clean:
 	rm -rf .cache .hypothesis .pytest_cache ipvs-report kubeproxy-ipvs-*.tar.gz
 
-.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel bench clean
+.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table molecule bench clean

@@ -58,11 +58,12 @@ def _value_findings(facts: NodeFacts):
         yield finding("stale_zero", version=facts.kube_proxy)
 
 
-def _stuck(facts: NodeFacts):
+def _stuck(facts: NodeFacts, now: dict):
+    """Backends with weight 0 in use. With 0 they also get new connections, unless the kernel respects the weight: see the verdict."""
     table = facts.part("table")
     count = number(table.get("stuck")) or 0
     if count > 0:
-        yield finding("stuck_destinations" if facts.value == 0 else "draining_destinations", count=count, connections=number(table.get("stuck_connections")))
+        yield finding("stuck_destinations" if facts.value == 0 and now["verdict"] == "stale_backends" else "draining_destinations", count=count, connections=number(table.get("stuck_connections")))
 
 
 def _persistence(entries: dict):
@@ -174,7 +175,7 @@ def find(facts: NodeFacts, applies: bool | None, entries: dict) -> list[dict]:
     found = []
     if applies:
         for group in (
-            _stuck(facts),
+            _stuck(facts, entries["now"]),
             _value_findings(facts),
             _persistence(entries),
             _guards(facts),

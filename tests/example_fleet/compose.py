@@ -60,18 +60,6 @@ def kernel_of(release, version, os_id, version_id, name, signature=None):
 
 # name: (what it is composed of, files)
 NODES = {
-    "cce-euler29-a": (
-        (
-            "EulerOS 2.9 with the kernel that Huawei's CCE FAQ 00409 calls fixed; kube-proxy 1.20.2 as a systemd "
-            "unit; somebody set 1 by hand and wrote a sysctl file"
-        ),
-        kernel_of("4.18.0-147.5.1.6.h686.eulerosv2r9.x86_64", "#1 SMP Mon Mar 7 03:07:36 UTC 2022", "euleros", "2.0", "EulerOS 2.0 (SP9x86_64)")
-        | trees.ipvs_sysctls(1)
-        | trees.systemd_kube_proxy("1.20.2")
-        | QUIET
-        | IPVS_AT_BOOT
-        | {"/etc/sysctl.d/99-tuning.conf": "# after the incident\nnet.ipv4.vs.conn_reuse_mode = 1\n"},
-    ),
     "cce-euler29-b": (
         "EulerOS 2.9 with a kernel older than the fixed one of Huawei's CCE FAQ 00409; kube-proxy 1.21.7, backends being scaled down",
         kernel_of("4.18.0-147.5.1.6.h579.eulerosv2r9.x86_64", "#1 SMP Fri Nov 5 04:41:12 UTC 2021", "euleros", "2.0", "EulerOS 2.0 (SP9x86_64)")
@@ -176,13 +164,6 @@ NODES = {
         | trees.process(900, "kube-proxy", ["kube-proxy", "--proxy-mode=ipvs", "--healthz-bind-address=127.0.0.1"], trees.pod_cgroup(trees.STATIC_UID))
         | QUIET
         | {"/var/lib/rancher/rke2/agent/pod-manifests/kube-proxy.yaml": RKE2_MANIFEST},
-    ),
-    "kylin-v10": (
-        "Kylin V10, whose build numbers are its own, and kube-proxy 1.21.14 by kubeasz",
-        kernel_of("4.19.90-24.4.v2101.ky10.x86_64", "#1 SMP Mon May 24 12:14:55 CST 2021", "kylin", "V10", "Kylin Linux Advanced Server V10 (Sword)")
-        | trees.ipvs_sysctls(0)
-        | trees.systemd_kube_proxy("1.21.14")
-        | QUIET,
     ),
     "tke-tencentos2": (
         "TencentOS 2 with the vendor's own form of the fix and its switch, kube-proxy 1.20.6-tke.33",

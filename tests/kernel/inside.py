@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
 import socket
+import subprocess
 import threading
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 from ansible_collections.kubeproxy.ipvs.plugins.modules.ipvs_facts import collect
 
 CLONE_NEWNET = 0x40000000
-TOOLS = os.environ["KUBEPROXY_TOOLS"]
 
 
 def serve(server):
@@ -38,8 +37,7 @@ def main():
         client = socket.create_connection(("10.96.0.1", 443), 5)
         client.recv(1)
         client.close()
-    command = f"LD_LIBRARY_PATH={TOOLS}/lib/x86_64-linux-gnu:{TOOLS}/usr/lib/x86_64-linux-gnu {TOOLS}/sbin/ipvsadm"
-    os.system(f"{command} -e -t 10.96.0.1:443 -r 127.0.0.1:6443 -m -w 0")
+    subprocess.run(["ipvsadm", "-e", "-t", "10.96.0.1:443", "-r", "127.0.0.1:6443", "-m", "-w", "0"], check=True)
     print("FACTS " + json.dumps(collect(NodeFiles("/"))), flush=True)
     with open("/proc/sys/net/ipv4/vs/conn_reuse_mode", "w", encoding="ascii") as handle:
         handle.write("0\n")

@@ -23,7 +23,6 @@ _SPEC.loader.exec_module(compose)
 
 # name: (headline, plan)
 EXPECTED = {
-    "cce-euler29-a": ("stale_backends", "hold"),
     "cce-euler29-b": ("stale_backends", "decide"),
     "kubeasz-centos7": ("syn_delay", "decide"),
     "kubeadm-ubuntu2004": ("uneven_load", "hold"),
@@ -34,12 +33,15 @@ EXPECTED = {
     "kubeadm-debian12": ("safe", "none"),
     "k3s-ubuntu2204": ("unknown", "hold"),
     "rke2-sles15sp3": ("stale_backends", "probe"),
-    "kylin-v10": ("stale_backends", "probe"),
     "tke-tencentos2": ("stale_backends", "hold"),
     "kops-amazonlinux2": ("stale_backends", "decide"),
     "uk8s-centos7": ("safe", "none"),
     "left-ipvs-alinux3": ("not_applicable", "none"),
-    "lab-uml-6.1": ("not_applicable", "none"),
+    "lab-centos-7": ("syn_delay", "decide"),
+    "lab-debian-5.10": ("stale_backends", "hold"),
+    "lab-debian-6.1": ("uneven_load", "hold"),
+    "lab-euleros-2.9": ("stale_backends", "hold"),
+    "lab-kylin-v10": ("stale_backends", "probe"),
 }
 
 

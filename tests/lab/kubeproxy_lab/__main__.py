@@ -23,9 +23,9 @@ def up(options) -> int:
     return status(options)
 
 
-def down(_options) -> int:
+def down(options) -> int:
     """lab down"""
-    lab.down()
+    lab.down(options.nodes)
     return 0
 
 
@@ -42,11 +42,24 @@ def status(_options) -> int:
     for node in nodes.declared().values():
         place = lab.folder() / "nodes" / node.name
         state = "down"
-        if nodes.alive(keeper, place):
+        if nodes.alive(place):
             state = "up" if nodes.answers(node) else "starting"
         kube_proxy = f"kube-proxy {node.kube_proxy.version}, {node.kube_proxy.mode}, {node.kube_proxy.form}" if node.kube_proxy else "no kube-proxy"
         print(f"{node.name:20} {state:9} {node.address:12} {node.kernel.name}, {kube_proxy}")
     print(f"connect: ssh -F {lab.folder() / 'ssh_config'} NODE    ansible -i {lab.folder() / 'inventory.yml'} all -m ping")
+    return 0
+
+
+def check(_options) -> int:
+    """lab check"""
+    lab.check_machine()
+    return 0
+
+
+def connection(_options) -> int:
+    """lab connection"""
+    lab.running()
+    print(json.dumps(lab.connection()))
     return 0
 
 
@@ -59,9 +72,7 @@ def ssh(options) -> int:
 def stop(options) -> int:
     """lab stop"""
     node, place = lab.node_folder(options.node)
-    keeper = lab.running()
-    if nodes.alive(keeper, place):
-        nodes.stop(keeper, place)
+    nodes.stop(place)
     print(f"{node.name} is down")
     return 0
 
@@ -77,12 +88,15 @@ def api(options) -> int:
 def inside(options) -> int:
     """lab inside"""
     lab.running().enter_network()
-    return subprocess.run(options.words, check=False).returncode
+    try:
+        return subprocess.run(options.words, check=False).returncode
+    except OSError as error:
+        raise LabError(f"{' '.join(options.words) or 'no command'}: {error.strerror}") from error
 
 
 def run(options) -> int:
     """lab run"""
-    return one_command.run(options.kernel, options.folder, options.words, options.seconds)
+    return one_command.run(options.kernel, [options.folder, *options.share], options.words, options.seconds)
 
 
 def list_kernels(options) -> int:
@@ -102,12 +116,17 @@ def _arguments() -> argparse.ArgumentParser:
     command = commands.add_parser("up", help="start nodes and their control plane; what runs already is left as it is")
     command.add_argument("nodes", nargs="*", metavar="NODE", help="a name of nodes.yml; all of them if none is given")
     command.set_defaults(function=up)
-    command = commands.add_parser("down", help="end the lab and remove the disks of its nodes")
+    command = commands.add_parser("down", help="end nodes and remove their disks; with the last one the lab ends")
+    command.add_argument("nodes", nargs="*", metavar="NODE", help="a name of nodes.yml; all of them if none is given")
     command.set_defaults(function=down)
     command = commands.add_parser("prune", help="remove from the cache what the nodes do not need to run: older recipes, sources, compilers")
     command.set_defaults(function=prune)
     command = commands.add_parser("status", help="which nodes are up, and how they are reached")
     command.set_defaults(function=status)
+    command = commands.add_parser("check", help="whether this machine can run a lab; a sentence if it cannot")
+    command.set_defaults(function=check)
+    command = commands.add_parser("connection", help="the files by which ssh, Ansible and clients of the API reach the lab, as JSON")
+    command.set_defaults(function=connection)
     command = commands.add_parser("ssh", help="a shell on a node, or a command there")
     command.add_argument("node", metavar="NODE")
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
@@ -127,6 +146,7 @@ def _arguments() -> argparse.ArgumentParser:
     command.add_argument("kernel", help="a name of kernels.yml")
     command.add_argument("folder", type=pathlib.Path, help="a folder of this machine that the kernel sees, read-only, at the same path")
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
+    command.add_argument("--share", type=pathlib.Path, action="append", default=[], metavar="FOLDER", help="another such folder")
     command.add_argument("--seconds", type=int, default=600, help="after which it is ended (default: 600)")
     command.set_defaults(function=run)
     command = commands.add_parser("kernels", help="provide the kernels; a line each, with what is missing")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import pathlib
 import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -92,8 +91,7 @@ def start(keeper: Keeper, folder: pathlib.Path) -> None:
         f"--service-account-key-file={folder / 'accounts'}", f"--service-account-signing-key-file={folder / 'accounts'}", "--allow-privileged=true",
     ]
     for name, command in (("etcd", etcd), ("kube-apiserver", server)):
-        with open(folder / f"{name}.log", "wb") as log:
-            subprocess.Popen(keeper.inside(*map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        keeper.start([str(word) for word in command], folder / f"{name}.log")
 
 
 def wait(folder: pathlib.Path) -> None:

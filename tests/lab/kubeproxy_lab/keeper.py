@@ -12,33 +12,36 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import time
 
-from kubeproxy_lab.namespaces import private
+from kubeproxy_lab.namespaces import kill_all, private, processes
 from kubeproxy_lab.storage import LabError, remove
 
 CLONE_NEWNET = 0x40000000
 BRIDGE = "lab0"
 GATEWAY = "10.99.0.1"
-STATE = "keeper.json"
+READY = "kept"
 
 
 @dataclasses.dataclass(frozen=True)
 class Keeper:
-    """A running keeper, as this machine's other processes see it."""
+    """A running keeper, by its process as this machine's other processes see it."""
 
     process: int
-    started: int
 
     def inside(self, *command: str) -> list[str]:
         """The command that runs COMMAND in all of the lab's namespaces."""
         return ["nsenter", "--target", str(self.process), "--net", "--mount", "--pid", "--", *command]
+
+    def start(self, command: list[str], log: pathlib.Path) -> None:
+        """Leave a command running inside, as a child of the keeper; LOG is what it prints."""
+        with open(log, "ab") as output:
+            words = self.inside("setsid", "sh", "-c", '"$@" &', "sh", *command)
+            subprocess.run(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=True)
 
     def enter_network(self) -> None:
         """Bring this process, and what it starts, into the lab's network."""
@@ -47,53 +50,36 @@ class Keeper:
             if libc.setns(namespace.fileno(), CLONE_NEWNET):
                 raise LabError(f"the lab's network cannot be entered: {os.strerror(ctypes.get_errno())}")
 
-    def end(self) -> None:
-        """Kill it, and with it everything in the lab; wait until it is gone."""
-        os.kill(self.process, signal.SIGKILL)
-        for _attempt in range(100):
-            if start_time(self.process) != self.started:
-                return
-            time.sleep(0.1)
-        raise LabError(f"the lab's process {self.process} does not end")
 
-
-def start_time(process: int) -> int | None:
-    """When a process started, in ticks since the machine did; None if there is none, or only what is left of it."""
-    try:
-        fields = pathlib.Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
+def _command(folder: pathlib.Path) -> list[str]:
+    return [sys.executable, "-m", "kubeproxy_lab.keeper", str(folder)]
 
 
 def find(folder: pathlib.Path) -> Keeper | None:
-    """The keeper of the lab in FOLDER, if it runs."""
-    try:
-        keeper = Keeper(**json.loads((folder / STATE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    return keeper if start_time(keeper.process) == keeper.started else None
+    """The keeper of the lab in FOLDER, if it runs and has made its network."""
+    found = processes(lambda words: words == _command(folder))
+    return Keeper(found[0]) if found and (folder / READY).exists() else None
+
+
+def end(folder: pathlib.Path) -> None:
+    """End the lab in FOLDER, also one that is just being started: the keeper, and with it everything in its namespaces."""
+    kill_all(lambda words: words[-len(_command(folder)):] == _command(folder))
 
 
 def start(folder: pathlib.Path) -> Keeper:
     """Start the keeper of a lab in FOLDER, which is made anew."""
+    end(folder)
     remove(folder)
     folder.mkdir(parents=True)
     with open(folder / "keeper.log", "wb") as log:
-        outer = subprocess.Popen(
-            private("--net", "--mount-proc", sys.executable, "-m", "kubeproxy_lab.keeper", str(folder)),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        words = private("--net", "--mount-proc", *_command(folder))
+        subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     for _attempt in range(100):
-        if (folder / "kept").exists():
-            process = int(pathlib.Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text(encoding="ascii").split()[0])
-            keeper = Keeper(process, start_time(process))
-            (folder / (STATE + ".new")).write_text(json.dumps(dataclasses.asdict(keeper)), encoding="utf-8")
-            (folder / (STATE + ".new")).rename(folder / STATE)
+        keeper = find(folder)
+        if keeper:
             return keeper
-        if outer.poll() is not None:
-            break
         time.sleep(0.1)
-    outer.kill()
+    end(folder)
     raise LabError("the lab's namespaces cannot be made: " + (folder / "keeper.log").read_text(encoding="utf-8", errors="replace").strip()[-300:])
 
 
@@ -109,7 +95,7 @@ def main() -> None:
         ["ip", "link", "set", BRIDGE, "up"],
     ):
         subprocess.run(command, check=True)
-    (folder / "kept").touch()
+    (folder / READY).touch()
     while True:
         try:
             os.wait()

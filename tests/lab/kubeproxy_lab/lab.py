@@ -24,8 +24,8 @@ FREE_GIB = 12
 
 
 def folder() -> pathlib.Path:
-    """Where the lab of this checkout keeps what it runs on."""
-    return CACHE / "running" / hashlib.sha256(str(HERE).encode()).hexdigest()[:8]
+    """Where the lab of this checkout keeps what it runs on; $KUBEPROXY_LAB names another lab of the same checkout."""
+    return CACHE / "running" / (os.environ.get("KUBEPROXY_LAB") or hashlib.sha256(str(HERE).encode()).hexdigest()[:8])
 
 
 def check_machine() -> None:
@@ -81,7 +81,9 @@ def _write_connection(keeper: keepers.Keeper, place: pathlib.Path) -> None:
     lines = [
         "# Written by `lab up`", "Host *", "  User root", f"  IdentityFile {identity / 'user'}", "  IdentitiesOnly yes", "  HostKeyAlias lab",
         f"  UserKnownHostsFile {identity / 'known_hosts'}", "  StrictHostKeyChecking yes", "  LogLevel ERROR",
-        f"  ProxyCommand nsenter --target {keeper.process} --net {sys.executable} -I -S {relay} %h %p",
+        # A node whose power was taken says nothing any more.
+        "  ServerAliveInterval 5", "  ServerAliveCountMax 3",
+        f"  ProxyCommand nsenter --target {keeper.process} --net --pid {sys.executable} -I -S {relay} %h %p",
     ]
     made = [node for node in (nodes.as_made(node, place / "nodes" / node.name) for node in nodes.declared().values()) if node]
     for node in made:
@@ -95,12 +97,8 @@ def _write_connection(keeper: keepers.Keeper, place: pathlib.Path) -> None:
 
 
 def _existing(place: pathlib.Path) -> keepers.Keeper | None:
-    """The keeper of a lab that came up whole; one that was cut off in its beginnings is ended."""
-    keeper = keepers.find(place)
-    if keeper and not (place / "complete").exists():
-        keeper.end()
-        return None
-    return keeper
+    """The keeper of a lab that came up whole; one that was cut off in its beginnings is not used."""
+    return keepers.find(place) if (place / "complete").exists() else None
 
 
 def up(names: list[str]) -> None:
@@ -117,23 +115,31 @@ def up(names: list[str]) -> None:
             control_plane.start(keeper, place / "control-plane")
         identity = _identity()
         for node in chosen:
-            if not nodes.alive(keeper, place / "nodes" / node.name):
+            if not nodes.alive(place / "nodes" / node.name):
                 nodes.start(keeper, node, place / "nodes" / node.name, identity)
         control_plane.wait(place / "control-plane")
         (place / "complete").touch()
         for node in chosen:
             control_plane.add_node(node.name, node.address)
         _write_connection(keeper, place)
-        nodes.wait(keeper, [(node, place / "nodes" / node.name) for node in chosen])
+        nodes.wait([(node, place / "nodes" / node.name) for node in chosen])
 
 
-def down() -> None:
-    """End the lab of this checkout, and what it ran on."""
+def down(names: list[str]) -> None:
+    """End these nodes and remove their disks; the lab as a whole if none are named or none are left."""
     place = folder()
+    chosen = _choose(names)
     with locked(place.with_name(place.name + ".lock")):
         keeper = keepers.find(place)
         if keeper:
-            keeper.end()
+            for node in chosen:
+                nodes.stop(place / "nodes" / node.name)
+                remove(place / "nodes" / node.name)
+            if any((place / "nodes").glob("*")):
+                keeper.enter_network()
+                _write_connection(keeper, place)
+                return
+        keepers.end(place)
         remove(place)
 
 
@@ -159,6 +165,16 @@ def running() -> keepers.Keeper:
     if keeper is None:
         raise LabError("the lab is down; `lab up` starts it")
     return keeper
+
+
+def connection() -> dict[str, str]:
+    """The files by which others reach the running lab."""
+    place = folder()
+    files = {
+        "ssh_config": place / "ssh_config", "inventory": place / "inventory.yml", "identity_file": _identity() / "user",
+        "kubeconfig": place / "control-plane" / "kubeconfig",
+    }
+    return {name: str(path) for name, path in files.items()}
 
 
 def node_folder(name: str) -> tuple[nodes.Node, pathlib.Path]:

@@ -13,11 +13,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 
 import yaml
 
 from kubeproxy_lab import control_plane, images, kernels, kubernetes
 from kubeproxy_lab.keeper import BRIDGE, GATEWAY, Keeper
+from kubeproxy_lab.namespaces import kill_all, processes
 from kubeproxy_lab.storage import LabError, Missing, remove, run, say
 from kubeproxy_lab.uml import Seed, command
 
@@ -155,13 +157,20 @@ def as_made(node: Node, folder: pathlib.Path) -> Node | None:
         return None
 
 
-def alive(keeper: Keeper, folder: pathlib.Path) -> bool:
+def _mine(folder: pathlib.Path) -> Callable[[list[str]], bool]:
+    """Whether a command line is that of the kernel whose disk is in FOLDER, or of its helpers, which keep the disk locked."""
+    disk = f"ubd0={folder / 'disk'},"
+    return lambda words: any(word.startswith(disk) for word in words[:3])
+
+
+def alive(folder: pathlib.Path) -> bool:
     """Whether the kernel of the node in FOLDER runs."""
-    try:
-        process = (folder / "uml" / "pid").read_text(encoding="ascii").strip()
-    except OSError:
-        return False
-    return subprocess.run(keeper.inside("kill", "-0", process), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return bool(processes(_mine(folder)))
+
+
+def stop(folder: pathlib.Path) -> None:
+    """Take the power from a node; its disk stays."""
+    kill_all(_mine(folder))
 
 
 def start(keeper: Keeper, node: Node, folder: pathlib.Path, identity: pathlib.Path) -> None:
@@ -179,16 +188,7 @@ def start(keeper: Keeper, node: Node, folder: pathlib.Path, identity: pathlib.Pa
     words = command(
         kernels.provide(node.kernel), images.provide(node.python), folder, memory=node.memory, init="/usr/local/sbin/lab-init",
         more=(f"eth0=tuntap,{node.tap},02:00:00:00:00:{node.number:02x}",))
-    with open(folder / "console", "ab") as console:
-        subprocess.Popen(keeper.inside(*words), stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
-
-
-def stop(keeper: Keeper, folder: pathlib.Path) -> None:
-    """Take the power from a node; its disk stays."""
-    process = (folder / "uml" / "pid").read_text(encoding="ascii").strip()
-    run(keeper.inside("kill", "-9", process), "ending a node")
-    while alive(keeper, folder):
-        time.sleep(0.05)
+    keeper.start(words, folder / "console")
 
 
 def answers(node: Node) -> bool:
@@ -206,13 +206,13 @@ def answers(node: Node) -> bool:
     return True
 
 
-def wait(keeper: Keeper, waiting: list[tuple[Node, pathlib.Path]]) -> None:
+def wait(waiting: list[tuple[Node, pathlib.Path]]) -> None:
     """Until all of these nodes answer."""
     deadline = time.monotonic() + BOOT_SECONDS
     while waiting:
         waiting = [(node, folder) for node, folder in waiting if not answers(node)]
         for node, folder in waiting:
-            ended = (folder / "uml" / "pid").exists() and not alive(keeper, folder)
+            ended = not alive(folder)
             if ended or time.monotonic() > deadline:
                 tail = (folder / "console").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-15:]
                 what = "ended" if ended else f"does not answer after {BOOT_SECONDS} s"

@@ -22,12 +22,12 @@ MEMORY = 512
 INSIDE = 'mount -t tmpfs -o size=90% lab /dev/shm; exec "$@"'
 
 
-def run(kernel_name: str, shared: pathlib.Path, words: list[str], seconds: int) -> int:
-    """Boot a kernel, run a command in the machine's folder SHARED, give its output on; its exit status."""
+def run(kernel_name: str, shared: list[pathlib.Path], words: list[str], seconds: int) -> int:
+    """Boot a kernel, run a command in the first of the machine's folders SHARED, give its output on; its exit status."""
     declared = kernels.declared()
     if kernel_name not in declared:
         raise LabError(f"there is no kernel {kernel_name}; kernels.yml has {', '.join(declared)}")
-    shared = shared.resolve()
+    folders = " ".join(shlex.quote(str(path.resolve())) for path in shared)
     kernel = kernels.provide(declared[kernel_name])
     image = images.provide("3")
     CACHE.joinpath("once").mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def run(kernel_name: str, shared: pathlib.Path, words: list[str], seconds: int) 
         with Seed(folder / "seed.tar") as seed:
             seed.modules(kernel)
             seed.text("lab/command", shlex.join(words) + "\n")
-            seed.text("lab/variables", f"LAB_SHARED={shlex.quote(str(shared))}\nLAB_RESULTS={shlex.quote(str(folder / 'results'))}\n")
+            seed.text("lab/variables", f"LAB_RESULTS={shlex.quote(str(folder / 'results'))}\nset -- {folders}\n")
         start = command(kernel, image, folder, memory=MEMORY, init="/usr/local/sbin/lab-run")
         outer = private("--net", "--mount-proc", "sh", "-e", "-c", INSIDE, "lab", *start)
         with open(folder / "console", "wb") as console:

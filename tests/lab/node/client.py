@@ -1,10 +1,11 @@
 # Copyright: the kubeproxy.ipvs authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""client.py ADDRESS PORT SOURCE_PORT COUNT: connect again and again from one source port, each time when the server has closed.
+"""client.py ADDRESS PORT SOURCE_PORTS COUNT: connect again and again from each of some source ports, each time when the server has closed.
 
-Prints a JSON list with [seconds until the connection stood, the backend's name or null, the error or null] of each. With "hold" as
-a fifth word it makes one connection and keeps it, says so, and ends when it is told to (a signal). Python 2.7 and 3.
+SOURCE_PORTS are numbers with commas between them. Prints JSON: for each source port a list with [seconds until the connection
+stood, the backend's name or null, the error or null] of each connection. With "hold" instead of COUNT it makes one connection from
+each port, prints the backends' names and keeps them until it is ended. Python 2.7 and 3.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -63,15 +64,16 @@ def once(address, port, source_port):
 
 def main():
     """The command line."""
-    address, port, source_port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    if sys.argv[5:] == ["hold"]:
-        connection = connect(address, port, source_port)[0]
-        connection.sendall(b"hold")
-        print(connection.recv(64).decode("ascii"))
+    address, port, source_ports = sys.argv[1], int(sys.argv[2]), [int(number) for number in sys.argv[3].split(",")]
+    if sys.argv[4] == "hold":
+        connections = [connect(address, port, source_port)[0] for source_port in source_ports]
+        for connection in connections:
+            connection.sendall(b"hold")
+            print(connection.recv(64).decode("ascii"))
         sys.stdout.flush()
-        time.sleep(3600)
-        return
-    print(json.dumps([once(address, port, source_port) for number in range(count)]))
+        while True:
+            time.sleep(3600)
+    print(json.dumps({source_port: [once(address, port, source_port) for number in range(int(sys.argv[4]))] for source_port in source_ports}))
 
 
 main()

@@ -56,7 +56,7 @@ def test_this_machine_and_the_example_fleet(audit, tmp_path):
     assert sorted(node["name"] for node in report["nodes"]) == sorted(names)
     assert sorted(path.name for path in (tmp_path / "ipvs-report" / "nodes").iterdir()) == sorted(f"{name}.json" for name in names)
     assert "changed=0" in output and "failed=0" in output
-    assert "cce-euler29-a" in output
+    assert "lab-euleros-2.9" in output
     assert "# Audit" in (tmp_path / "ipvs-report" / "report.md").read_text(encoding="utf-8")
 
 
@@ -94,7 +94,7 @@ def test_nobody_can_be_read(audit):
 
 def test_bad_recorded_facts_are_named_and_the_others_judged(audit, tmp_path):
     good = shutil.copy(FLEET / "kubeadm-debian12.json", tmp_path / "good.json")
-    (tmp_path / "cut.json").write_bytes((FLEET / "kylin-v10.json").read_bytes()[:700])
+    (tmp_path / "cut.json").write_bytes((FLEET / "lab-kylin-v10.json").read_bytes()[:700])
     (tmp_path / "later.json").write_text('{"ansible_facts": {"ipvs": {"schema": 2, "kernel": {}}}}', encoding="utf-8")
     status, output, report = audit(audit_facts_files=[str(good), str(tmp_path / "cut.json"), str(tmp_path / "later.json"), "/no/such/file"])
     assert status == 0, output
@@ -209,7 +209,7 @@ def test_the_filters_in_a_template(tmp_path):
         ),
         encoding="utf-8",
     )
-    command = [ANSIBLE_PLAYBOOK, str(playbook), "-e", f"file={FLEET / 'cce-euler29-a.json'}"]
+    command = [ANSIBLE_PLAYBOOK, str(playbook), "-e", f"file={FLEET / 'lab-euleros-2.9.json'}"]
     done = subprocess.run(
         command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
     )

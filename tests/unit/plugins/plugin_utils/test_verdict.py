@@ -352,6 +352,12 @@ class TestFindings:
         assert "stuck_destinations" in keys(judge(node("D", "K2", 0, table=table)))
         assert "draining_destinations" in keys(judge(node("D", "K2", 1, table=table)))
 
+    def test_a_kernel_that_respects_the_weight_lets_them_drain(self):
+        """Measured on 6.1 (molecule/default): with 0, a used port no longer reaches a backend with weight 0."""
+        table = {"stuck": 2, "stuck_connections": 40}
+        assert "draining_destinations" in keys(judge(node("E+weight", "K2", 0, table=table)))
+        assert "stuck_destinations" in keys(judge(node("E+weight", "K2", 0, expire=0, table=table)))
+
     def test_leftovers_of_another_mode(self):
         table = {"services": 3, "kube_ipvs0": {"exists": True, "addresses": 3}}
         assert "leftover_ipvs_state" in keys(judge(node("D", "K2", 0, mode="iptables", table=table)))
