@@ -47,8 +47,6 @@ def verdict_of(setting: Setting, capabilities: dict) -> str:
     if setting.value is None:
         return UNKNOWN
     if setting.value == 0:
-        if setting.conntrack == 0:
-            return UNEVEN
         respected = capabilities["respects_zero_weight"]["state"] == "yes" and setting.expire_nodest_conn == 1
         return UNEVEN if respected else STALE
     reuse = capabilities["reuse_without_drop"]["state"]

@@ -181,9 +181,8 @@ def start(keeper: Keeper, node: Node, folder: pathlib.Path, identity: pathlib.Pa
         _seed(node, folder, identity)
         (folder / "made").write_text(node.python, encoding="ascii")
     remove(folder / "uml")
-    if not pathlib.Path(f"/sys/class/net/{node.tap}").exists():
-        # Fails where it is there already, which this machine's /sys does not show for another network.
-        subprocess.run(["ip", "tuntap", "add", "dev", node.tap, "mode", "tap"], stderr=subprocess.DEVNULL, check=False)
+    # One that is there already, of a node whose power was taken, is used again.
+    subprocess.run(["ip", "tuntap", "add", "dev", node.tap, "mode", "tap"], stderr=subprocess.DEVNULL, check=False)
     run(["ip", "link", "set", node.tap, "master", BRIDGE, "up"], f"connecting {node.name}")
     words = command(
         kernels.provide(node.kernel), images.provide(node.python), folder, memory=node.memory, init="/usr/local/sbin/lab-init",
