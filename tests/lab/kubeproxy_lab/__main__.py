@@ -96,11 +96,13 @@ def inside(options) -> int:
 
 def run(options) -> int:
     """lab run"""
+    lab.check_machine()
     return one_command.run(options.kernel, [options.folder, *options.share], options.words, options.seconds)
 
 
 def list_kernels(options) -> int:
     """lab kernels"""
+    lab.check_machine()
     for name, kernel in kernels.declared().items():
         try:
             kernels.provide(kernel)

@@ -21,11 +21,13 @@ from kubeproxy_lab.storage import ARTIFACTS, CACHE, LabError, artifact, locked, 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 NEEDED = {"ip": "iproute2", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "mkfs.ext4": "e2fsprogs", "unshare": "util-linux", "nsenter": "util-linux"}
 FREE_GIB = 12
+CONTROL_PLANE_MIB = 500
 
 
 def folder() -> pathlib.Path:
     """Where the lab of this checkout keeps what it runs on; $KUBEPROXY_LAB names another lab of the same checkout."""
-    return CACHE / "running" / (os.environ.get("KUBEPROXY_LAB") or hashlib.sha256(str(HERE).encode()).hexdigest()[:8])
+    name = os.environ.get("KUBEPROXY_LAB", "")
+    return CACHE / "running" / (hashlib.sha256(str(HERE).encode()).hexdigest()[:8] + (f"-{name}" if name else ""))
 
 
 def check_machine() -> None:
@@ -101,12 +103,23 @@ def _existing(place: pathlib.Path) -> keepers.Keeper | None:
     return keepers.find(place) if (place / "complete").exists() else None
 
 
+def _check_memory(starting: list[nodes.Node]) -> None:
+    """A sentence if these nodes and the control plane do not fit into the machine's memory."""
+    lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    available = next((int(line.split()[1]) >> 10 for line in lines if line.startswith("MemAvailable:")), None)
+    needed = sum(node.memory for node in starting) + CONTROL_PLANE_MIB
+    if available is not None and starting and available < needed:
+        raise LabError(f"these nodes need {needed} MiB of memory, {available} are available; `lab up NODE...` starts some of them")
+
+
 def up(names: list[str]) -> None:
     """Start these nodes, or all; those that run already are left as they are."""
     check_machine()
     chosen = build(names)
     place = folder()
     with locked(place.with_name(place.name + ".lock")):
+        starting = [node for node in chosen if not nodes.alive(place / "nodes" / node.name)]
+        _check_memory(starting)
         keeper = _existing(place)
         fresh = keeper is None
         keeper = keeper or keepers.start(place)
@@ -114,9 +127,8 @@ def up(names: list[str]) -> None:
         if fresh:
             control_plane.start(keeper, place / "control-plane")
         identity = _identity()
-        for node in chosen:
-            if not nodes.alive(place / "nodes" / node.name):
-                nodes.start(keeper, node, place / "nodes" / node.name, identity)
+        for node in chosen if fresh else starting:
+            nodes.start(keeper, node, place / "nodes" / node.name, identity)
         control_plane.wait(place / "control-plane")
         (place / "complete").touch()
         for node in chosen:

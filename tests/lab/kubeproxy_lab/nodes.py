@@ -152,7 +152,7 @@ def _seed(node: Node, folder: pathlib.Path, identity: pathlib.Path) -> None:
 def as_made(node: Node, folder: pathlib.Path) -> Node | None:
     """The node as it was made in FOLDER, with the Python that it really got; None if it was not."""
     try:
-        return dataclasses.replace(node, python=(folder / "made").read_text(encoding="ascii"))
+        return dataclasses.replace(node, python=(folder / "made").read_text(encoding="utf-8").split("\n")[0])
     except OSError:
         return None
 
@@ -175,11 +175,14 @@ def stop(folder: pathlib.Path) -> None:
 
 def start(keeper: Keeper, node: Node, folder: pathlib.Path, identity: pathlib.Path) -> None:
     """Start a node: with the disk that it has, or for the first time."""
-    if not (folder / "made").exists():
+    made = f"{node.python}\n{images.provide(node.python)}\n"
+    marker = folder / "made"
+    # What a node wrote is kept as the difference to its image: it is worth nothing with another one.
+    if not marker.exists() or marker.read_text(encoding="utf-8") != made:
         remove(folder)
         folder.mkdir(parents=True)
         _seed(node, folder, identity)
-        (folder / "made").write_text(node.python, encoding="ascii")
+        marker.write_text(made, encoding="utf-8")
     remove(folder / "uml")
     # One that is there already, of a node whose power was taken, is used again.
     subprocess.run(["ip", "tuntap", "add", "dev", node.tap, "mode", "tap"], stderr=subprocess.DEVNULL, check=False)

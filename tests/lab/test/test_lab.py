@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+from kubeproxy_lab.lab import folder as lab_folder
+
 LAB = pathlib.Path(__file__).parent.parent / "lab"
 NODE = "fixed-below-5-9"
 
@@ -30,7 +32,7 @@ def processes():
     found = {}
     for path in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if b"/lab/running/test" in (path / "cmdline").read_bytes():
+            if str(lab_folder()).encode() in (path / "cmdline").read_bytes():
                 found[path.name] = {os.readlink(path / "ns" / kind) for kind in ("net", "mnt", "pid")}
         except OSError:
             continue
@@ -164,15 +166,46 @@ def test_errors_are_sentences(before, words, sentence):
     assert done.stderr.startswith(f"lab: {sentence}") and done.stderr.count("\n") == 1
 
 
+def tool(tmp_path, apt, *words):
+    """Run the tool with a cache of its own in TMP_PATH, and a shell script in the place of apt-get; what it did."""
+    script = tmp_path / "bin" / "apt-get"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f"#!/bin/sh\n{apt}\n", encoding="utf-8")
+    script.chmod(0o755)
+    environment = subprocess.run([LAB.parent.parent / "environment.sh", "test"], check=True, capture_output=True, text=True).stdout.strip()
+    command = [f"{environment}/bin/python", "-m", "kubeproxy_lab", *words]
+    variables = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(LAB.parent)}
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=variables, timeout=600)
+
+
 def test_no_network_is_a_sentence(tmp_path):
     """Without packages and without a cache: what could not be done, and no traceback."""
-    apt = tmp_path / "bin" / "apt-get"
-    apt.parent.mkdir()
-    apt.write_text("#!/bin/sh\necho 'E: Could not resolve the mirror' >&2\nexit 100\n", encoding="ascii")
-    apt.chmod(0o755)
-    environment = subprocess.run([LAB.parent.parent / "environment.sh", "test"], check=True, capture_output=True, text=True).stdout.strip()
-    command = [f"{environment}/bin/python", "-m", "kubeproxy_lab", "up", NODE]
-    variables = {**os.environ, "PATH": f"{apt.parent}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(LAB.parent)}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=variables, timeout=60)
+    done = tool(tmp_path, "echo 'E: Could not resolve the mirror' >&2; exit 100", "up", NODE)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "Could not resolve the mirror" in done.stderr or "no Debian mirror answers" in done.stderr
+    assert "no Debian mirror answers" in done.stderr or "Could not resolve the mirror" in done.stderr
+
+
+def test_without_the_older_debian_the_rest_is_there(before, tmp_path):
+    """The day on which the mirror no longer serves bullseye: its kernel is missing, a node with Python 2.7 gets 3, and both are said."""
+    assert before
+    lab("kernels")
+    lab("up", "unfixed")
+    lab("down")
+    artifacts = tmp_path / "kubeproxy.ipvs" / "lab" / "artifacts"
+    artifacts.mkdir(parents=True)
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kubeproxy.ipvs" / "lab" / "artifacts"
+    for path in cache.iterdir():
+        if not path.name.startswith(("kernel-debian-5.10", "root-python2.7", "debian-bullseye")):
+            (artifacts / path.name).symlink_to(path)
+    gone = "case \"$*\" in *bullseye*) echo 'E: The repository has no Release file.' >&2; exit 100 ;; esac; exec /usr/bin/apt-get \"$@\""
+    done = tool(tmp_path, gone, "kernels")
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert lines["debian-5.10"].startswith("missing: Debian bullseye is not served by this machine's mirror")
+    assert {word for name, word in lines.items() if name != "debian-5.10"} == {"available"}
+    done = tool(tmp_path, gone, "up", "unfixed")
+    try:
+        assert done.returncode == 0, done.stderr
+        assert "SKIPPED: Python 2.7 on the node unfixed, which gets Python 3" in done.stderr
+    finally:
+        tool(tmp_path, gone, "down")
