@@ -174,8 +174,8 @@ def compare_kernel(name: str, row: dict, output: str) -> Kernel:
     if len({row.setting for row in compared.rows}) != SETTINGS:
         raise Failed(f"{len(compared.rows)} settings were measured, not {SETTINGS}")
     compare_capabilities(compared, misleading)
-    print(f"{name}: {release}, {document['seconds']:.0f} s, measured {document['attempts']} times" if document["attempts"] > 1 else
-          f"{name}: {release}, {document['seconds']:.0f} s")
+    again = f", measured {document['attempts']} times" if document["attempts"] > 1 else ""
+    print(f"{name}: {release}, {document['seconds']:.0f} s{again}")
     return compared
 
 

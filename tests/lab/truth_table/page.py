@@ -13,30 +13,33 @@ import pathlib
 
 INTRODUCTION = """# Measured
 
-What kernels do when a source port is used again, for every combination of `net.ipv4.vs.conntrack`, `conn_reuse_mode` and `expire_nodest_conn`, and what the decision
-([verdict.md](verdict.md)) says of that kernel and setting. `make truth-table` boots every kernel of the lab ([lab.md](lab.md)), measures all of it anew and fails where a
-kernel contradicts the decision, where a kernel of the lab is not what `tests/lab/kernels.yml` declares, and where this page is not what was measured.
-`tests/lab/truth_table/run --write` writes it.
+What kernels do when a source port is used again, for every combination of `net.ipv4.vs.conntrack`, `conn_reuse_mode` and `expire_nodest_conn`, and what the
+decision ([verdict.md](verdict.md)) says of that kernel and setting. `make truth-table` boots every kernel of the lab ([lab.md](lab.md)), measures all of it
+anew and fails where a kernel contradicts the decision, where a kernel of the lab is not what `tests/lab/kernels.yml` declares, and where this page is not
+what was measured. `tests/lab/truth_table/run --write` writes it.
 
-A client, a director and two backends, each in a network namespace; a `rr` service with masquerading as kube-proxy makes it, and kube-proxy's `MASQUERADE` rule for marked
-packets, without which conntrack would not be active. The client opens connections from fixed ports, the backend closes first, and the client connects again from the same
-ports: five ports for each answer, of which more than half have to agree. IPVS' entries and conntrack's are looked at before the second connection; a setting where they
-are not in the state that is to be measured is measured again, and fails if that does not help.
+A client, a director and two backends, each in a network namespace; a `rr` service with masquerading as kube-proxy makes it, and kube-proxy's `MASQUERADE`
+rule for marked packets, without which conntrack would not be active. The client opens connections from fixed ports, the backend closes first, and the client
+connects again from the same ports: five ports for each answer, of which more than half have to agree. IPVS' entries and conntrack's are looked at before the
+second connection; a setting where they are not in the state that is to be measured is measured again, and fails if that does not help.
 
-* **used again**: how long the second connection takes to stand (*fast*: below 0.5 s; *1 s*: the first SYN was lost; *3 s*: the second as well), and whether it goes to the
-  *same backend* as the one before or is *scheduled again*.
-* **weight 0**: the same after the first connection's backend has got weight 0, as kube-proxy does with a backend that is being removed. **stuck**: it is reached all the same.
-  *moves on*: another backend answers.
+* **used again**: how long the second connection takes to stand (*fast*: below 0.5 s; *1 s*: the first SYN was lost; *3 s*: the second as well), and whether
+  it goes to the *same backend* as the one before or is *scheduled again*.
+* **weight 0**: the same after the first connection's backend has got weight 0, as kube-proxy does with a backend that is being removed. **stuck**: it is
+  reached all the same. *moves on*: another backend answers.
 * **deleted**: the same after that backend was deleted from the service. **no answer**: none within 3.5 s, after three SYNs.
-* The columns ESTABLISHED, FIN_WAIT and CLOSE are about connections that ended otherwise, named by the state of IPVS' entry: both sides vanished without a packet; the
-  backend closed and then both vanished; the backend sent RST. All other columns are about TIME_WAIT.
+* The columns ESTABLISHED, FIN_WAIT and CLOSE are about connections that ended otherwise, named by the state of IPVS' entry: both sides vanished without a
+  packet; the backend closed and then both vanished; the backend sent RST. All other columns are about TIME_WAIT.
 * **masqueraded**: packets of the client carry kube-proxy's mark, as those from outside the cluster to a NodePort do.
+  *as above*, here and for IPv6: the same as in the kernel's first table.
 * **UDP**: a client that sends another datagram from the same port; *1 s* is a datagram that was lost and sent again by the client.
-* **the decision says**: the verdict for a node with this kernel and these values on which kube-proxy 1.20.2 runs in IPVS mode, from what the module `ipvs_facts` read on it.
+* **the decision says**: the verdict for a node with this kernel and these values on which kube-proxy 1.20.2 runs in IPVS mode, from what the module
+  `ipvs_facts` read on it.
 """
 HEADINGS = ("used again", "used again, weight 0", "the decision says")
 STATE_HEADINGS = ("ESTABLISHED", "ESTABLISHED, weight 0", "FIN_WAIT", "FIN_WAIT, weight 0", "CLOSE", "CLOSE, weight 0")
 STATES = ("established", "established_weight_0", "fin_wait", "fin_wait_weight_0", "close", "close_weight_0")
+OTHERS = ("reuse_deleted", "udp_weight_0", "udp_deleted")
 OTHER_HEADINGS = ("deleted", "UDP, weight 0", "UDP, deleted", "IPv6", "masqueraded")
 
 
@@ -80,7 +83,7 @@ def section(kernel) -> str:
     first = [(row.setting, [cell(row.cases["reuse"], False), cell(row.cases["reuse_weight_0"], True), f"`{row.verdict}`"]) for row in kernel.rows]
     states = [(row.setting, [cell(row.cases[name], name.endswith("weight_0")) for name in STATES]) for row in kernel.rows]
     others = [
-        (row.setting, [*(cell(row.cases[name], True) for name in ("reuse_deleted", "udp_weight_0", "udp_deleted")), *(pair(row.cases, name) for name in ("ipv6", "masqueraded"))])
+        (row.setting, [*(cell(row.cases[name], True) for name in OTHERS), *(pair(row.cases, name) for name in ("ipv6", "masqueraded"))])
         for row in kernel.rows
     ]
     for headings, rows in ((HEADINGS, first), (STATE_HEADINGS, states), (OTHER_HEADINGS, others)):
