@@ -63,7 +63,8 @@ def _stuck(facts: NodeFacts, now: dict):
     table = facts.part("table")
     count = number(table.get("stuck")) or 0
     if count > 0:
-        yield finding("stuck_destinations" if facts.value == 0 and now["verdict"] == "stale_backends" else "draining_destinations", count=count, connections=number(table.get("stuck_connections")))
+        reached = facts.value == 0 and now["verdict"] == "stale_backends"
+        yield finding("stuck_destinations" if reached else "draining_destinations", count=count, connections=number(table.get("stuck_connections")))
 
 
 def _persistence(entries: dict):

@@ -70,7 +70,8 @@ def prepare():
         lab("ssh", node, f"systemd-run --quiet {client} 41000,41001,41002 hold; {client} {','.join(map(str, range(42000, 42040)))} 1 >/dev/null")
     set_backends(1, 2)
     wait_for("Masq    0", 1)
-    lab("ssh", BY_HAND, "printf '# after the incident\\nnet.ipv4.vs.conn_reuse_mode = 1\\n' >/etc/sysctl.d/99-tuning.conf; sysctl -q -p /etc/sysctl.d/99-tuning.conf")
+    path = "/etc/sysctl.d/99-tuning.conf"
+    lab("ssh", BY_HAND, f"printf '# after the incident\\nnet.ipv4.vs.conn_reuse_mode = 1\\n' >{path}; sysctl -q -p {path}")
 
 
 def main():
