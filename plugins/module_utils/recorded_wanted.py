@@ -1,0 +1,94 @@
+# -*- coding: utf-8 -*-
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the caller of recorded changes wants, checked before anything is looked at."""
+
+from __future__ import absolute_import, division, print_function
+
+__metaclass__ = type
+
+import collections
+import os
+import re
+
+from ansible.module_utils.common.text.converters import to_bytes, to_text
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_paths import Refusal, above
+
+MODE = re.compile(r'0[0-7]{3,4}\Z')
+TEXT = (type(b''.decode('ascii')), type(''))
+
+
+def wanted_files(files, directory, recorded):
+    """{path: state} of the caller's list, in its order, under the names that the RECORDED paths have. Refuses what cannot be meant."""
+    names = dict((_settled(path, recorded), path) for path in recorded)
+    wanted = collections.OrderedDict()
+    for entry in files:
+        path = _path_of(entry, recorded)
+        if above(directory, path) or path == directory:
+            raise Refusal('%s is where the records are kept' % path)
+        path = names.get(path, path)
+        if path in wanted:
+            raise Refusal('%s is named twice' % path)
+        wanted[path] = _state_of(entry, path)
+    for path in wanted:
+        for other in wanted:
+            if above(path, other):
+                raise Refusal('%s is to be a file and the directory of %s' % (path, other))
+    return wanted
+
+
+def _path_of(entry, recorded):
+    path = to_text(entry.get('path') or '', errors='surrogate_or_replace')
+    if not path.startswith('/') or '\0' in path or path.split('/')[-1] in ('', '.') or '..' in path.split('/'):
+        raise Refusal('path: %s is not the absolute path of a file' % (path or 'an empty text'))
+    try:
+        return _settled(path, recorded)
+    except UnicodeError:
+        raise Refusal('path: %s is not UTF-8 text' % to_text(to_bytes(path, errors='surrogate_or_replace'), errors='replace'))
+
+
+def _settled(path, recorded):
+    """A path without symbolic links above it, so that a file has one name. Those of the record itself may go: they are not followed."""
+    parent, name = os.path.split(os.path.normpath(path))
+    if parent != '/':
+        parent = _settled(parent, recorded)
+        if not any(parent == other or above(other, parent) for other in recorded):
+            parent = os.path.realpath(parent.encode('utf-8')).decode('utf-8')
+    settled = os.path.join(parent, name)
+    settled.encode('utf-8')
+    return settled
+
+
+def _state_of(entry, path):
+    given = [name for name in ('content', 'link') if entry.get(name) is not None] + (['absent'] if entry.get('absent') else [])
+    if len(given) != 1:
+        raise Refusal('%s needs exactly one of content, link and absent' % path)
+    if given[0] == 'absent':
+        return {'kind': 'absent'}
+    text = entry[given[0]]
+    if not isinstance(text, TEXT):
+        raise Refusal('%s: its %s is not text but of type %s, which Ansible may have made of it' % (path, given[0], type(text).__name__))
+    data = to_bytes(text, errors='surrogate_or_strict')
+    if given[0] == 'link':
+        if not data or b'\0' in data:
+            raise Refusal('%s: its link has no target' % path)
+        return {'kind': 'link', 'target': data}
+    mode = to_text(entry.get('mode') or '0644')
+    if not MODE.match(mode):
+        raise Refusal('%s: the mode %s is not an octal number with a leading 0 in quotation marks, such as "0644"' % (path, mode))
+    return {'kind': 'file', 'content': data, 'mode': int(mode, 8)}
+
+
+def wanted_values(values):
+    """{path: text to write or None} of the caller's list."""
+    wanted = collections.OrderedDict()
+    for entry in values:
+        path = to_text(os.path.normpath(entry.get('path') or '.'), errors='surrogate_or_replace')
+        if not path.startswith('/'):
+            raise Refusal('path: %s is not the absolute path of a value' % path)
+        if path in wanted:
+            raise Refusal('%s is named twice' % path)
+        wanted[path] = None if entry.get('write') is None else to_text(entry['write']).strip() + '\n'
+    return wanted
