@@ -12,24 +12,26 @@ import os
 import re
 import tempfile
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, recorded_facts, report_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, recorded_facts, remediation, report_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, check, mapping, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document, known_kernels
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy, read_policy
 
 COLLECTION = "kubeproxy.ipvs 0.1.0"
 ARGUMENTS = {
     "check_only": {"type": "bool", "default": False},
     "hosts": {"type": "list", "elements": "str", "default": []},
     "result_name": {"type": "str", "default": "audit_result"},
+    "outcome_name": {"type": "str", "default": ""},
+    "after_result_name": {"type": "str", "default": ""},
     "facts_files": {"type": "list", "elements": "path", "default": []},
     "report_dir": {"type": "path", "default": "ipvs-report"},
     "known_kernels": {"type": "list", "elements": "dict", "default": []},
@@ -65,6 +67,14 @@ def reason_of(result, core_version: str) -> str:
 def mapping_of(hostvars, host):
     """The variables of one host, an empty mapping if there is no such host."""
     return hostvars[host] if hostvars is not None and host in hostvars else {}
+
+
+def _variable(variables, name: str):
+    """A host's variable as plain values; none if there is none or if it cannot be made out."""
+    try:
+        return plain(variables.get(name)) if name and name in variables else None
+    except AnsibleError as error:
+        return f"a variable that cannot be made out ({error})"
 
 
 def _write(path: str, content: str) -> None:
@@ -118,17 +128,22 @@ class ActionModule(ActionBase):
 
     def _report(self, task_vars: dict) -> dict:
         options = self._options
-        self._errors, self._unreachable = [], []
+        self._errors, self._unreachable, self._remediation = [], [], {}
         for option, name in TARGETS.items():
             options[option] = self._of_all_hosts(task_vars, name, options[option])
         nodes = self._live_nodes(task_vars)
-        nodes += self._recorded_nodes({node["entry"]["name"] for node in nodes})
+        nodes += self._recorded_nodes({node["entry"]["name"] for node in nodes} | set(self._remediation))
         target = {"kube_proxy": options["target_kube_proxy"] or None, "kernel": options["target_kernel"] or None}
-        report = fleet([node["entry"] for node in nodes], self._unreachable, self._errors, target if any(target.values()) else None)
+        remediated = self._remediation if options["outcome_name"] else None
+        report = fleet([node["entry"] for node in nodes], self._unreachable, self._errors, target if any(target.values()) else None, remediated)
         made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         report = {"schema": report.pop("schema"), "collection": COLLECTION, "generated_at": made, **report}
         self._check_report(report)
         answer = {"changed": False, "summary": report["summary"], "report_dir": None}
+        if remediated is not None:
+            answer["remediation"] = report["summary"]["remediation"]
+            by_name = {entry["name"]: entry for entry in report["nodes"]}
+            nodes = [{**node, "entry": by_name[node["entry"]["name"]]} for node in nodes]
         display.display("\n" + report_text.table(report) + "\n")
         if options["write"] and not self._task.check_mode:
             answer["report_dir"] = self._write_files(report, nodes, made)
@@ -147,18 +162,54 @@ class ActionModule(ActionBase):
 
     def _live_nodes(self, task_vars: dict) -> list[dict]:
         hostvars, nodes = task_vars.get("hostvars", {}), []
+        core = mapping(task_vars.get("ansible_version")).get("full", "")
         for host in self._options["hosts"]:
             variables = mapping_of(hostvars, host)
-            outcome = plain(variables.get(self._options["result_name"])) if self._options["result_name"] in variables else None
-            facts = mapping(mapping(outcome).get("ansible_facts")).get("ipvs")
-            if facts is None or mapping(outcome).get("unreachable"):
-                self._unreachable.append({"name": host, "reason": reason_of(outcome, task_vars.get("ansible_version", {}).get("full", ""))})
-                continue
-            try:
-                self._judge(nodes, host, check(facts), variables, None)
-            except FactsError as error:
-                self._unreachable.append({"name": host, "reason": str(error)})
+            name = self._options["result_name"]
+            facts, reason = self._facts_in(plain(variables.get(name)) if name in variables else None, core)
+            if self._options["outcome_name"]:
+                self._remediated(nodes, host, variables, (facts, reason), core)
+            elif facts is None:
+                self._unreachable.append({"name": host, "reason": reason})
+            else:
+                self._judge(nodes, host, facts, variables, None, self._policy(host, variables))
         return nodes
+
+    def _facts_in(self, result, core: str) -> tuple[dict | None, str]:
+        """The facts in a host's module result; none and why, if there are none."""
+        facts = mapping(mapping(result).get("ansible_facts")).get("ipvs")
+        if facts is None or mapping(result).get("unreachable"):
+            return None, reason_of(result, core)
+        try:
+            return check(facts), ""
+        except FactsError as error:
+            return None, str(error)
+
+    def _remediated(self, nodes: list[dict], host: str, variables, read_before: tuple[dict | None, str], core: str) -> None:
+        """Judge a host of a repair as it was before and as it is after, and keep what was done to it for the report."""
+        outcome = _variable(variables, self._options["outcome_name"])
+        after = mapping(_variable(variables, self._options["after_result_name"]))
+        # A task that was skipped registers a result, too.
+        if after and not after.get("skipped"):
+            facts, reason = self._facts_in(after, core)
+        elif remediation.was_touched(outcome):
+            facts, reason = None, remediation.NOT_READ_AFTER
+        else:
+            facts, reason = read_before
+        record = {"outcome": outcome, "before": None, "before_not_read": read_before[1], "after_not_read": reason if facts is None else None}
+        self._remediation[host] = record
+        if read_before[0] is None and facts is None:
+            self._unreachable.append({"name": host, "reason": read_before[1]})
+            return
+        policy = self._policy(host, variables)
+        if facts is not None:
+            self._judge(nodes, host, facts, variables, None, policy)
+        if facts is read_before[0]:
+            record["before"] = nodes[-1]["entry"]
+        elif read_before[0] is not None:
+            record["before"] = node_entry(host, read_before[0], policy)
+        if facts is None:
+            nodes.append({"entry": remediation.not_read_entry(record["before"], reason), "facts": read_before[0], "before": True})
 
     def _recorded_nodes(self, taken: set[str]) -> list[dict]:
         nodes: list[dict] = []
@@ -172,7 +223,7 @@ class ActionModule(ActionBase):
             while unique in taken:
                 unique, number = f"{name} ({number})", number + 1
             taken.add(unique)
-            self._judge(nodes, unique, facts, {}, origin)
+            self._judge(nodes, unique, facts, {}, origin, self._policy(unique, {}))
         return nodes
 
     def _of_all_hosts(self, task_vars: dict, name: str, value):
@@ -187,15 +238,18 @@ class ActionModule(ActionBase):
         """An audit variable of one node (from its inventory), or what the role was given for all."""
         return plain(variables.get(name)) if name in variables else default
 
-    def _judge(self, nodes: list[dict], name: str, facts: dict, variables, origin: str | None) -> None:
+    def _policy(self, name: str, variables) -> Policy:
+        """What the owner says of one node's kernel, or of all; a word that cannot be used is an error of the report."""
         options = self._options
         own = {"known_kernels": options["known_kernels"], "accept_inferred": options["accept_inferred"]}
-        capabilities = self._own(variables, "audit_capabilities", None)
         try:
-            policy = read_policy({**own, "capabilities": capabilities})
+            return read_policy({**own, "capabilities": self._own(variables, "audit_capabilities", None)})
         except KnowledgeError as error:
             self._errors.append({"path": f"audit_capabilities of {name}", "reason": str(error)})
-            policy = read_policy(own)
+            return read_policy(own)
+
+    def _judge(self, nodes: list[dict], name: str, facts: dict, variables, origin: str | None, policy: Policy) -> None:
+        options = self._options
         planned = None
         targets = {option.removeprefix("target_"): self._own(variables, variable, options[option]) for option, variable in TARGETS.items()}
         if any(targets.values()):
@@ -219,7 +273,8 @@ class ActionModule(ActionBase):
             written = set()
             for node in nodes:
                 entry, name = node["entry"], recorded_facts.file_name(node["entry"]["name"])
-                origin = entry.get("origin") or f"read from {entry['name']} on {made}"
+                read = "read, before the change," if node.get("before") else "read"
+                origin = entry.get("origin") or f"{read} from {entry['name']} on {made}"
                 document = {"name": entry["name"], "origin": origin, "verdict": entry, "ansible_facts": {"ipvs": node["facts"]}}
                 _write(os.path.join(own, name), json.dumps(document, indent=1) + "\n")
                 written.add(name)

@@ -25,6 +25,13 @@ options:
     elements: dict
     required: false
     default: []
+  remediation:
+    description:
+      - A mapping from node name to what a repair did to it, a mapping with C(outcome) (see O(kubeproxy.ipvs.report#module:outcome_name)) and
+        C(before), the node's verdict before the repair. C(before_not_read) and C(after_not_read) say why it could not be read.
+      - The verdicts are then those after the repair. Nodes that are not named are none of the repair's.
+    type: dict
+    required: false
 """
 
 EXAMPLES = r"""
@@ -35,7 +42,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The report structure with C(summary), C(groups), C(findings), C(nodes), C(unreachable) and C(errors).
+  description:
+    - The report structure with C(summary), C(groups), C(findings), C(nodes), C(unreachable) and C(errors).
+    - With O(remediation) C(summary) has C(remediation), the number of nodes with each result, and C(verdicts_before). Each node has
+      C(remediation) with C(result), C(reason), C(before) and C(after), each of them C(verdict), C(value) and C(moments), and the rest of its outcome.
   type: dict
 """
 
@@ -45,14 +55,17 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fleet as rep
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 
 
-def fleet(verdicts, unreachable=()):
+def fleet(verdicts, unreachable=(), remediation=None):
     """The report structure of many verdicts."""
     verdicts, missing = plain(verdicts), plain(list(unreachable or ()))
     if not isinstance(verdicts, (dict, list)):
         raise AnsibleFilterError(f"kubeproxy.ipvs.fleet: expects a mapping or a list of verdicts, not {type(verdicts).__name__}")
     if not all(isinstance(entry, dict) and "name" in entry for entry in missing):
         raise AnsibleFilterError("kubeproxy.ipvs.fleet: unreachable must be a list of mappings with name and reason")
-    return report.fleet(verdicts, [{"reason": "", **entry} for entry in missing])
+    remediation = plain(remediation)
+    if remediation is not None and not isinstance(remediation, dict):
+        raise AnsibleFilterError(f"kubeproxy.ipvs.fleet: remediation must be a mapping from node name, not {type(remediation).__name__}")
+    return report.fleet(verdicts, [{"reason": "", **entry} for entry in missing], remediation=remediation)
 
 
 class FilterModule:

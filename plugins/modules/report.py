@@ -39,6 +39,29 @@ options:
     description: Name of the variable in which each host's result of M(kubeproxy.ipvs.ipvs_facts) was registered.
     type: str
     default: audit_result
+  outcome_name:
+    description:
+      - Name of the variable in which each host has what a repair did to it. With it the report is one of a repair. It shows each node before
+        and after it, what holds the value or why it was not set, and how the change was proved.
+      - It holds a mapping with C(result), one of V(changed), V(unchanged), V(failed), V(left), V(not_attempted), V(unreachable) and
+        V(would_change). All else in it is optional.
+      - C(reason), why, as a text. C(value), what was to be set. C(owner_word), whether that is the owner's choice, without evidence.
+        C(hold), texts that say what holds the value. C(neutralised), paths of files that no longer set another value. C(rolled_back), whether
+        a failed change was taken back. C(options), what the owner can choose, by default C(options) of the node's plan.
+      - C(proof), a mapping of C(restarted), whether kube-proxy was restarted, C(seconds), how long the proof took, C(wrong_seconds), how long
+        the value was wrong, and C(services), a mapping of the numbers C(tried), C(answered_before) and C(answered_after).
+      - What cannot be made out is shown as V(unknown). A host without the variable has the result V(unknown), or V(unreachable) if it was never
+        read.
+    type: str
+    default: ''
+  after_result_name:
+    description:
+      - Name of the variable in which each host's result of M(kubeproxy.ipvs.ipvs_facts) after the repair was registered, that of
+        O(result_name) being from before it. It is only looked at with O(outcome_name).
+      - A host without it, or whose task was skipped, counts as it was before if its result is V(unchanged), V(left), V(not_attempted) or
+        V(would_change). With any other result it counts as not read, and nothing is said about what is so now.
+    type: str
+    default: ''
   facts_files:
     description:
       - Files of recorded facts on the controller, and directories of such files.
@@ -90,6 +113,17 @@ EXAMPLES = r'''
     report_dir: ipvs-report
   delegate_to: localhost
   run_once: true
+
+- name: Report a repair, and fail if it failed anywhere
+  kubeproxy.ipvs.report:
+    hosts: "{{ ansible_play_hosts_all }}"
+    result_name: facts_before
+    after_result_name: facts_after
+    outcome_name: outcome
+  delegate_to: localhost
+  run_once: true
+  register: report
+  failed_when: report.remediation.failed + report.remediation.unknown > 0
 '''
 
 RETURN = r'''
@@ -98,6 +132,11 @@ summary:
   returned: success
   type: dict
   sample: {nodes: 3, judged: 3, unreachable: 0, errors: 0, verdicts: {stale_backends: 1, safe: 2}, plans: {hold: 1, none: 2}}
+remediation:
+  description: How many nodes have which result of the repair. Each result is there, also with 0.
+  returned: when O(outcome_name) was given
+  type: dict
+  sample: {failed: 1, unknown: 0, unreachable: 0, not_attempted: 0, left: 5, would_change: 0, changed: 8, unchanged: 5}
 report_dir:
   description: Absolute path of the directory that was written, or null.
   returned: success

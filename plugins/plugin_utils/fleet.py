@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, mapping, read, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.findings import SEVERITIES
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.remediation import count, remediation_of
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import UNKNOWN, VERDICTS, judge_node, worst
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
 
@@ -115,12 +116,29 @@ def _count(entries: list[dict], value, order) -> dict:
     return {key: counted[key] for key in sorted(counted, key=order)}
 
 
-def fleet(verdicts, unreachable=(), errors=(), target=None) -> dict:
+def _remediate(entries: list[dict], missing: list[dict], records: dict) -> dict:
+    """Say of each node that has a record what became of it; the part of the summary that counts them."""
+    for entry in entries:
+        entry.pop("remediation", None)
+        if entry["name"] in records:
+            entry["remediation"] = remediation_of(records[entry["name"]], entry)
+    for item in missing:
+        item.pop("remediation", None)
+        if str(item.get("name")) in records:
+            item["remediation"] = remediation_of(records[str(item["name"])], None, text(item.get("reason")))
+    repaired = [entry["remediation"] for entry in (*entries, *missing) if "remediation" in entry]
+    before = [entry["before"] for entry in repaired if "not_read" not in entry["before"]]
+    return {"remediation": count(repaired), "verdicts_before": _count(before, lambda side: side["verdict"], _rank)}
+
+
+def fleet(verdicts, unreachable=(), errors=(), target=None, remediation=None) -> dict:
     """The report structure of many verdicts.
 
     verdicts: mapping name -> verdict (a node entry or what the filter verdict returns), or a list of those with `name`.
     unreachable: [{name, reason}], nodes that could not be read. errors: [{path, reason}], recorded facts that could not be used.
     target: {kube_proxy, kernel} of the forecast, if one was asked for.
+    remediation: mapping name -> {outcome, before, before_not_read, after_not_read}, see remediation.remediation_of(); VERDICTS are then those
+    after the change. A node without one gets none.
     """
     entries = [_complete(name, entry) for name, entry in _named(verdicts)]
     entries.sort(key=lambda entry: (_rank(entry["verdict"]), entry["name"]))
@@ -141,6 +159,8 @@ def fleet(verdicts, unreachable=(), errors=(), target=None) -> dict:
         "unreachable": missing,
         "errors": plain(list(errors)),
     }
+    if remediation is not None:
+        report["summary"].update(_remediate(entries, missing, mapping(plain(remediation))))
     with_forecast = [entry for entry in entries if isinstance(entry.get("forecast"), dict)]
     if with_forecast:
         report["target"] = plain(target) if target else mapping(with_forecast[0]["forecast"].get("target"))

@@ -9,66 +9,20 @@ Nothing that was read from a node reaches a terminal or a page unescaped.
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import remediation_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import target_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import (
+    ACTIONS,
+    MEANING,
+    MOMENT_NAMES,
+    clean,
+    columns,
+    escape,
+    examples,
+    markdown_table,
+    table_part,
+)
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS
-
-MEANING = {
-    "stale_backends": "new connections can reach pods that are gone",
-    "syn_delay": "a reused source port costs one second",
-    "unknown": "not enough is known to say",
-    "uneven_load": "reused ports stick to their old backend while it lives: uneven, but no errors",
-    "safe": "fine",
-    "not_applicable": "kube-proxy does not run in IPVS mode",
-}
-ACTIONS = {
-    "none": "nothing to do",
-    "set": "set the value once",
-    "hold": "set the value, and again after every start of kube-proxy",
-    "switch_mode": "leave IPVS mode",
-    "upgrade_kernel": "take a newer kernel",
-    "upgrade_kube_proxy": "take a newer kube-proxy",
-    "decide": "no value is safe: the owner chooses",
-    "probe": "find out what the kernel can do",
-}
-MOMENT_NAMES = {
-    "now": "now",
-    "upgrade": "after the upgrade",
-    "kube_proxy_restart": "kube-proxy restart",
-    "kubelet_restart": "kubelet restart",
-    "reboot": "reboot",
-}
-MAXIMUM_TEXT = 300
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
-
-
-def clean(value, limit: int = MAXIMUM_TEXT) -> str:
-    """VALUE as one line without control characters, so that nothing read from a node can steer a terminal."""
-    text = "".join(" " if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character for character in str(value))
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def escape(value) -> str:
-    """VALUE for Markdown: no mark-up, no HTML, no new cell of a table."""
-    text = clean(value).replace("&", "&amp;").replace("<", "&lt;")
-    return _MARKDOWN.sub(r"\\\1", text).replace("\\-", "-").replace("\\(", "(").replace("\\)", ")").replace("\\+", "+")
-
-
-def columns(head: list[str], rows: list[list[str]], widths: list[int]) -> list[str]:
-    """Rows of text in aligned columns; a cell longer than its width is cut, the last column is not padded."""
-    cut = [[clean(cell, width) for cell, width in zip(row, widths)] for row in [head, *rows]]
-    sizes = [max(len(row[index]) for row in cut) for index in range(len(head))]
-    return ["  ".join(cell.ljust(size) for cell, size in zip(row, sizes)).rstrip() for row in cut]
-
-
-def examples(group: dict) -> str:
-    """A group's example names: 'node-1, node-2 and 3 more'."""
-    names = [clean(name, 60) for name in group["examples"]]
-    more = group["count"] - len(names)
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
 def _headline(report: dict) -> str:
@@ -84,8 +38,13 @@ def _moment_word(moment: dict) -> str:
     return f"{clean(moment.get('verdict'))} ({'?' if value is None else clean(value)})"
 
 
-def table(report: dict, maximum_groups: int = 40) -> str:
-    """The report for a terminal: groups of nodes worst first, findings, and what could not be read."""
+def is_remediation(report: dict) -> bool:
+    """Whether the report is one of a repair: it says what became of each node."""
+    return "remediation" in report["summary"]
+
+
+def _group_lines(report: dict, maximum_groups: int) -> list[str]:
+    """The audit's table: groups of nodes worst first, and what their verdicts mean."""
     lines = [f"conn_reuse_mode audit: {_headline(report)}", ""]
     head = ["NODES", "VERDICT", "PLAN", "KERNEL", "OS", "KUBE-PROXY", "EXAMPLES"]
     widths = [7, 14, 18, 48, 40, 26, 100]
@@ -109,7 +68,13 @@ def table(report: dict, maximum_groups: int = 40) -> str:
     present = [word for word in VERDICTS if word in report["summary"]["verdicts"]]
     if present:
         lines += ["", *columns(["", ""], [[word, MEANING[word]] for word in present], [14, 100])[1:]]
-    lines += _table_part(
+    return lines
+
+
+def table(report: dict, maximum_groups: int = 40) -> str:
+    """The report for a terminal: groups of nodes worst first, or nodes before and after a repair; findings, and what could not be read."""
+    lines = remediation_text.terminal(report, maximum_groups) if is_remediation(report) else _group_lines(report, maximum_groups)
+    lines += table_part(
         "FINDINGS",
         [[finding["severity"], str(finding["count"]), finding["key"], finding["text"]] for finding in report["findings"] if finding["severity"] != "info"],
         [8, 7, 28, 140],
@@ -118,15 +83,11 @@ def table(report: dict, maximum_groups: int = 40) -> str:
         lines += ["", f"AFTER {clean(target_text(report['target']))}"]
         lines += columns(["", ""], [[str(count), word] for word, count in report["summary"]["forecast"].items()], [7, 14])[1:]
         lines += [f"  {clean(sentence)}" for sentence in _forecast_sentences(report)]
-    lines += _table_part("NOT READ", [[entry["name"], entry["reason"]] for entry in report["unreachable"][:maximum_groups]], [60, 160])
+    lines += table_part("NOT READ", [[entry["name"], entry["reason"]] for entry in report["unreachable"][:maximum_groups]], [60, 160])
     if len(report["unreachable"]) > maximum_groups:
         lines.append(f"… and {len(report['unreachable']) - maximum_groups} more, all in report.md")
-    lines += _table_part("FACTS THAT COULD NOT BE USED", [[entry["path"], entry["reason"]] for entry in report["errors"]], [80, 140])
+    lines += table_part("FACTS THAT COULD NOT BE USED", [[entry["path"], entry["reason"]] for entry in report["errors"]], [80, 140])
     return "\n".join(lines)
-
-
-def _table_part(title: str, rows: list[list[str]], widths: list[int]) -> list[str]:
-    return ["", title, *columns([""] * len(widths), rows, widths)[1:]] if rows else []
 
 
 def _transitions(report: dict) -> list[tuple[str, int]]:
@@ -155,14 +116,8 @@ def _forecast_sentences(report: dict) -> list[str]:
     return sentences + [step["text"] for step in (concerned[0]["removal"] if concerned else [])]
 
 
-def _markdown_table(head: list[str], rows: list[list]) -> list[str]:
-    if not rows:
-        return []
-    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(escape(cell) for cell in row) + " |" for row in rows), ""]
-
-
-def _node_lines(node: dict) -> list[str]:
-    facts = node["facts"]
+def _node_lines(node: dict, repaired: bool) -> list[str]:
+    facts, repaired = node["facts"], repaired and "remediation" in node
     lines = [f"### {escape(node['name'])}", ""]
     lines += [
         (
@@ -173,32 +128,40 @@ def _node_lines(node: dict) -> list[str]:
     ]
     if node.get("origin"):
         lines += [f"Recorded facts: {escape(node['origin'])}", ""]
-    rows = [
-        [MOMENT_NAMES.get(name, name), "?" if moment.get("value") is None else moment["value"], moment.get("verdict"), moment.get("writer", "")]
-        for name, moment in node["moments"].items()
-    ]
-    lines += _markdown_table(["moment", "value", "verdict", "set by"], rows)
+    if repaired:
+        lines += remediation_text.node_moments(node)
+    else:
+        rows = [
+            [MOMENT_NAMES.get(name, name), "?" if moment.get("value") is None else moment["value"], moment.get("verdict"), moment.get("writer", "")]
+            for name, moment in node["moments"].items()
+        ]
+        lines += markdown_table(["moment", "value", "verdict", "set by"], rows)
     rows = [
         [name, entry.get("state"), entry.get("evidence", ""), entry.get("confidence", ""), entry.get("source", "")]
         for name, entry in node["capabilities"].items()
     ]
-    lines += _markdown_table(["capability", "", "evidence", "confidence", "source"], rows)
+    lines += markdown_table(["capability", "", "evidence", "confidence", "source"], rows)
     lines += [f"- **{escape(finding['severity'])}** {escape(finding['key'])}: {escape(finding['text'])}" for finding in node["findings"]]
-    lines += [f"- plan **{escape(node['plan']['action'])}**: {escape(node['plan']['reason'])}", ""]
-    return lines
+    lines.append(f"- plan **{escape(node['plan']['action'])}**: {escape(node['plan']['reason'])}")
+    lines += remediation_text.node_lines(node) if repaired else []
+    return lines + [""]
 
 
 def markdown(report: dict, maximum_nodes: int = 100) -> str:
     """The report as a Markdown page; of a large fleet only the worst nodes one by one, all of them stand in report.json."""
-    lines = ["# Audit of net.ipv4.vs.conn\\_reuse\\_mode", "", f"{escape(_headline(report))}.", ""]
+    repaired = is_remediation(report)
+    lines = [f"# {'Remediation' if repaired else 'Audit'} of net.ipv4.vs.conn\\_reuse\\_mode", ""]
+    lines += [f"{escape(remediation_text.headline(report))}.", ""] if repaired else []
+    lines += [f"{'After it, ' if repaired else ''}{escape(_headline(report))}.", ""]
     if report.get("generated_at"):
         lines += [f"Made {escape(report['generated_at'])}.", ""]
+    lines += remediation_text.markdown(report) + ["## What is so now", ""] if repaired else []
     rows = [[count, word, MEANING[word]] for word, count in report["summary"]["verdicts"].items()]
-    lines += _markdown_table(["nodes", "verdict", "meaning"], rows)
+    lines += markdown_table(["nodes", "verdict", "meaning"], rows)
     rows = [[count, action, ACTIONS.get(action, "")] for action, count in report["summary"]["plans"].items()]
-    lines += _markdown_table(["nodes", "plan", "meaning"], rows)
+    lines += markdown_table(["nodes", "plan", "meaning"], rows)
     lines += ["## Groups, worst first", ""]
-    lines += _markdown_table(
+    lines += markdown_table(
         ["nodes", "verdict", "plan", "kernel", "os", "kube-proxy", "mode", "for example"],
         [
             [group["count"], group["verdict"], group["plan"], group["kernel"], group["os"], group["kube_proxy"], group["mode"], examples(group)]
@@ -207,13 +170,13 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
     )
     if report["findings"]:
         lines += ["## Findings", ""]
-        lines += _markdown_table(
+        lines += markdown_table(
             ["severity", "nodes", "finding", "for example", "on"],
             [[row["severity"], row["count"], row["key"], row["text"], examples(row)] for row in report["findings"]],
         )
     if "target" in report:
         lines += [f"## After {escape(target_text(report['target']))}", ""]
-        lines += _markdown_table(["nodes", "verdict"], [[count, word] for word, count in report["summary"]["forecast"].items()])
+        lines += markdown_table(["nodes", "verdict"], [[count, word] for word, count in report["summary"]["forecast"].items()])
         lines += [f"- {escape(sentence)}" for sentence in _forecast_sentences(report)] + [""]
         rows = [
             [
@@ -224,16 +187,14 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
             for node in report["nodes"][:maximum_nodes]
             if "forecast" in node
         ]
-        lines += _markdown_table(["node", "now", "after the upgrade", "after a reboot", "plan"], rows)
+        lines += markdown_table(["node", "now", "after the upgrade", "after a reboot", "plan"], rows)
     if report["unreachable"]:
-        lines += ["## Not read", ""] + _markdown_table(["node", "reason"], [[entry["name"], entry["reason"]] for entry in report["unreachable"]])
+        lines += ["## Not read", ""] + markdown_table(["node", "reason"], [[entry["name"], entry["reason"]] for entry in report["unreachable"]])
     if report["errors"]:
-        lines += ["## Facts that could not be used", ""] + _markdown_table(
-            ["file", "reason"], [[entry["path"], entry["reason"]] for entry in report["errors"]]
-        )
+        lines += ["## Facts that could not be used", ""] + markdown_table(["file", "reason"], [[entry["path"], entry["reason"]] for entry in report["errors"]])
     lines += ["## Nodes", ""]
     for node in report["nodes"][:maximum_nodes]:
-        lines += _node_lines(node)
+        lines += _node_lines(node, repaired)
     rest = len(report["nodes"]) - maximum_nodes
     if rest > 0:
         lines += [f"{rest} further nodes, none of them worse, stand in report.json.", ""]
