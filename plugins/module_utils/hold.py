@@ -22,8 +22,23 @@ def _kind(entry, unit):
     return 'script' if after_start and entry['kind'] == 'unit' and entry.get('unit') != unit else None
 
 
-def read_hold(kube_proxy, writers):
-    """`hold` of docs/facts.md, out of the writers: those that act after each start of kube-proxy, or again and again."""
+def empty():
+    """`hold` of docs/facts.md with nothing known."""
+    return {'guards': [], 'managed': None, 'service_manager': None}
+
+
+def _service_manager(node):
+    """systemd, other, or None in a collected tree, where nothing runs."""
+    if node.kind('/run/systemd/system') == 'directory':
+        return 'systemd'
+    return 'other' if node.live else None
+
+
+def read_hold(node, kube_proxy, writers, managed):
+    """`hold` of docs/facts.md, out of the writers: those that act after each start of kube-proxy, or again and again.
+
+    managed: of managed_hold.read_managed; WRITERS have none of its files in them.
+    """
     guards = []
     for entry in writers:
         kind = _kind(entry, kube_proxy.get('unit'))
@@ -40,4 +55,4 @@ def read_hold(kube_proxy, writers):
                     'period_seconds': entry['period_seconds'],
                 }
             )
-    return {'guards': guards, 'managed': None}
+    return {'guards': guards, 'managed': managed, 'service_manager': _service_manager(node)}

@@ -575,8 +575,34 @@ ansible_facts:
               elements: dict
               sample: [{kind: exec_start_post, path: /etc/systemd/system/kube-proxy.service.d/10-x.conf, line: 2, value: 1, waits: false}]
             managed:
-              description: What this collection's role installed.
+              description: What the role P(kubeproxy.ipvs.conn_reuse_mode#role) did to this node, null if nothing.
               type: dict
+              contains:
+                record:
+                  description: Where the role keeps what it did.
+                  type: str
+                  sample: /var/lib/kubeproxy.ipvs/conn_reuse_mode.json
+                applied_at:
+                  description: When it did so, seconds since the epoch.
+                  type: float
+                  sample: 1790000000.0
+                facts:
+                  description: The value, why, and what holds it.
+                  type: dict
+                  sample: {value: 1, service: true, owner_word: false}
+                files:
+                  description: Its files and those that it changed, and whether they are as it left them, V(intact), V(changed) or V(missing).
+                  type: list
+                  elements: dict
+                  sample: [{path: /etc/kubeproxy.ipvs/hold, state: intact}]
+                service_running:
+                  description: Whether the service that goes on looking has a process. Null where that cannot be seen.
+                  type: bool
+                  sample: true
+            service_manager:
+              description: V(systemd), V(other), or null in a collected tree.
+              type: str
+              sample: systemd
         unreadable:
           description: What exists and could not be read or understood, at most 100.
           returned: always
@@ -599,8 +625,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_text
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import counters, ipvs_table, kube_proxy, pressure
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.hold import read_hold
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import counters, hold, ipvs_table, kube_proxy, managed_hold, pressure
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kernel import read_kernel
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl import DECISIVE, read_sysctl, same_namespace
@@ -653,6 +678,8 @@ def collect(node, evidence=(), sample_seconds=0, ask=True, run_command=None):
     proxy['traces']['ip_vs_services'] = table['services']
     proxy['traces']['kube_ipvs0'] = table['kube_ipvs0']['exists']
     writers = reader.part('writers', [], read_writers, node, kernel, units, proxy) if units is not None else []
+    managed = reader.part('managed', None, managed_hold.read_managed, node)
+    writers = [entry for entry in writers if not managed_hold.is_ours(entry, managed)]
     return {
         'schema': SCHEMA,
         'root': node.root,
@@ -666,7 +693,7 @@ def collect(node, evidence=(), sample_seconds=0, ask=True, run_command=None):
         'table': table,
         'counters': reader.part('counters', counters.empty(), counters.read_counters, node, net),
         'pressure': reader.part('pressure', pressure.empty(sample_seconds), pressure.read_pressure, node, sample_seconds, net=net),
-        'hold': reader.part('hold', {'guards': [], 'managed': None}, read_hold, proxy, writers),
+        'hold': reader.part('hold', hold.empty(), hold.read_hold, node, proxy, writers, managed),
         'unreadable': node.unreadable,
     }
 

@@ -10,6 +10,7 @@ through this file, so that a missing key, a wrong type or an absurd value become
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
@@ -17,6 +18,10 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Vers
 
 SCHEMA = 1
 MODES = ("ipvs", "iptables", "nftables", "userspace")
+
+
+# Of systemd.service(5)'s prefixes, "-" alone takes a failure for none; sysctl's own -e and --ignore do the same.
+_BARE_SYSCTL = re.compile(r"ExecStartPost\s*=\s*[@:+!]*(?:/\S*/)?sysctl(?=\s)(?!.*\s(?:-\w*e\w*|--ignore)(?:\s|$))")
 
 
 class FactsError(ValueError):
@@ -59,7 +64,7 @@ def boolean(value) -> bool | None:
 
 @dataclass(frozen=True)
 class Writer:
-    """Something on the node that sets the value; see docs/facts.md."""
+    """Something on the node that sets the value; see docs/facts.md. line: its text."""
 
     kind: str
     path: str
@@ -67,6 +72,9 @@ class Writer:
     moments: tuple[str, ...]
     wins: tuple[str, ...]
     period_seconds: int | None
+    line: str | None = None
+    via: str | None = None
+    reason: str | None = None
 
     @property
     def name(self) -> str:
@@ -82,6 +90,42 @@ class Guard:
     value: int | None
     waits: bool
     period_seconds: int | None
+    kind: str | None = None
+    line: str | None = None
+
+    @property
+    def stops_kube_proxy(self) -> bool:
+        """Whether systemd stops kube-proxy where the key does not exist yet: ExecStartPost= of sysctl without a leading "-".
+
+        After a boot kube-proxy itself loads ip_vs, which it does not come to (measured: it was started 32 times in three minutes, each time in vain).
+        """
+        return self.kind == "exec_start_post" and not self.waits and bool(_BARE_SYSCTL.match(self.line or ""))
+
+
+@dataclass(frozen=True)
+class Managed:
+    """What the role conn_reuse_mode has done to the node. facts: what it wrote down; damaged: paths that are not as it left them."""
+
+    facts: dict
+    paths: tuple[str, ...]
+    damaged: tuple[str, ...]
+    service_running: bool | None
+    applied_at: float | None
+
+    @property
+    def value(self) -> int | None:
+        """The value that it set."""
+        return number(self.facts.get("value"))
+
+    @property
+    def has_service(self) -> bool:
+        """Whether it installed the service that goes on looking."""
+        return self.facts.get("service") is True
+
+    @property
+    def holds(self) -> bool:
+        """Whether the value is kept whatever writes another one."""
+        return self.has_service and not self.damaged and self.service_running is not False and self.value is not None
 
 
 @dataclass(frozen=True)
@@ -94,6 +138,7 @@ class NodeFacts:
     version_signature: str | None = None
     os_name: str | None = None
     ip_vs: str | None = None
+    ip_vs_at_boot: bool = False
     symbols: tuple[str, ...] = ()
     changelog: dict = field(default_factory=dict)
     probe: dict = field(default_factory=dict)
@@ -105,6 +150,7 @@ class NodeFacts:
     old_conntrack_switch: int | None = None
     writers: tuple[Writer, ...] = ()
     guards: tuple[Guard, ...] = ()
+    managed: Managed | None = None
     running: bool | None = None
     form: str | None = None
     mode: str | None = None
@@ -133,6 +179,9 @@ def _writer(entry) -> Writer:
         moments=_words(entry.get("moments")),
         wins=_words(entry.get("wins")),
         period_seconds=number(entry.get("period_seconds")),
+        line=text(entry.get("text")),
+        via=text(entry.get("via")),
+        reason=text(entry.get("reason")),
     )
 
 
@@ -143,6 +192,22 @@ def _guard(entry) -> Guard:
         value=number(entry.get("value")),
         waits=entry.get("waits") is True,
         period_seconds=number(entry.get("period_seconds")),
+        kind=text(entry.get("kind")),
+        line=text(entry.get("text")),
+    )
+
+
+def _managed(entry) -> Managed | None:
+    if not isinstance(entry, dict):
+        return None
+    files = [mapping(known) for known in sequence(entry.get("files"))]
+    applied_at = entry.get("applied_at")
+    return Managed(
+        facts=mapping(entry.get("facts")),
+        paths=tuple(text(known.get("path")) or "a file" for known in files),
+        damaged=tuple(text(known.get("path")) or "a file" for known in files if known.get("state") != "intact"),
+        service_running=boolean(entry.get("service_running")),
+        applied_at=float(applied_at) if isinstance(applied_at, (int, float)) and not isinstance(applied_at, bool) else None,
     )
 
 
@@ -184,6 +249,7 @@ def read(facts) -> NodeFacts:
         version_signature=text(kernel.get("version_signature")),
         os_name=text(mapping(kernel.get("os_release")).get("name")) or text(mapping(kernel.get("os_release")).get("id")),
         ip_vs=kernel.get("ip_vs") if kernel.get("ip_vs") in ("loaded", "builtin", "absent") else None,
+        ip_vs_at_boot=kernel.get("ip_vs") == "builtin" or bool(sequence(kernel.get("ip_vs_loaded_at_boot"))),
         symbols=_words(kernel.get("symbols")),
         changelog=mapping(kernel.get("changelog")),
         probe=mapping(kernel.get("probe")),
@@ -195,6 +261,7 @@ def read(facts) -> NodeFacts:
         old_conntrack_switch=number(sysctl.get("conn_reuse_old_conntrack")),
         writers=tuple(_writer(entry) for entry in sequence(raw.get("writers"))),
         guards=tuple(_guard(entry) for entry in sequence(mapping(raw.get("hold")).get("guards"))),
+        managed=_managed(mapping(raw.get("hold")).get("managed")),
         running=boolean(proxy.get("running")),
         form=form,
         mode=mode if mode in MODES else None,

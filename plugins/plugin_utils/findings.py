@@ -100,6 +100,25 @@ def _guards(facts: NodeFacts):
             yield finding("unproven_guard", path=guard.path, value=guard.value)
         elif writes:
             yield finding("guard_loses_race", path=guard.path, value=guard.value)
+        if guard.stops_kube_proxy and not facts.ip_vs_at_boot:
+            yield finding("guard_stops_kube_proxy", path=guard.path)
+
+
+def _managed(facts: NodeFacts, applies: bool | None):
+    """What the role conn_reuse_mode keeps on the node."""
+    managed = facts.managed
+    if managed is None:
+        return
+    if managed.damaged:
+        yield finding("hold_damaged", what=", ".join(managed.damaged[:MAXIMUM_OF_A_KIND]), path=managed.damaged[0])
+    elif managed.has_service and managed.service_running is False:
+        yield finding("hold_damaged", what="the service kubeproxy-ipvs-hold, which does not run,")
+    elif applies is False:
+        yield finding("hold_not_needed", value=managed.value)
+    elif managed.has_service:
+        yield finding("held", value=managed.value)
+    if applies and managed.facts.get("owner_word") is True:
+        yield finding("owners_word", value=managed.value)
 
 
 def _kube_proxy(facts: NodeFacts, applies: bool | None):
@@ -189,6 +208,7 @@ def find(facts: NodeFacts, applies: bool | None, entries: dict) -> list[dict]:
         found.extend(_leftovers(facts))
     elif facts.mode == "ipvs":
         found.append(finding("ip_vs_not_loaded"))
+    found.extend(_managed(facts, applies))
     found.extend(_kube_proxy(facts, applies))
     found.extend(_foreign(facts))
     found.extend(_reading(facts))

@@ -16,6 +16,8 @@ NOW, KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, UPGRADE = "now", "kube_proxy_r
 # What a kernel starts with, in every network namespace (Linux commit d752c3645717).
 KERNEL_DEFAULT = 1
 KUBE_PROXY = "kube-proxy"
+# What a report calls the role's own hold. It waits for kube-proxy and looks again and again: measured in the scenario `hold`.
+HELD = "kubeproxy.ipvs"
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def _repeated(setting: Setting, facts: NodeFacts) -> Setting:
         if repeating.period_seconds and not setting.absent:
             name = repeating.path or getattr(repeating, "kind", "")
             setting = replace(setting, value=repeating.value, writer=name, confidence="inferred")
+    if facts.managed is not None and facts.managed.holds and not setting.absent:
+        setting = replace(setting, value=facts.managed.value, writer=HELD, confidence=None)
     return setting
 
 

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_versions, load
+from dataclasses import replace
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_versions, load, moments
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.neutralise import Edit, neutralise, other_value, without
 
 ACTIONS = ("none", "set", "hold", "switch_mode", "upgrade_kernel", "upgrade_kube_proxy", "decide", "probe")
-# Writers that a program is: they cannot be edited away, only be followed by another write.
-PROGRAMS = ("kube_router",)
 REUSE, WEIGHT = "reuse_without_drop", "respects_zero_weight"
 
 
@@ -70,33 +71,44 @@ def _decide(facts: NodeFacts, capabilities: dict) -> dict:
     return _plan("decide", reason, None, (REUSE,), options=_options(facts))
 
 
-def _to_value(facts: NodeFacts, value: int, capability: str, capabilities: dict, entries: dict) -> dict:
-    """none, set or hold, for a kernel on which VALUE is safe."""
-    wrong = [moment for moment, entry in entries.items() if entry["value"] is None or (entry["value"] == 0) != (value == 0)]
-    because = f"{value} is safe on this kernel ({_evidence(capabilities, capability)})"
-    rests_on = (REUSE,) if capability == REUSE else (REUSE, capability)
-    if not wrong:
+def after_neutralising(facts: NodeFacts, edits: list[Edit], value: int) -> NodeFacts:
+    """The node once VALUE is set and the edits are made, with nothing that holds it."""
+    paths = {edit.path for edit in edits}
+    guards = tuple(replace(guard, value=value) if guard.path in paths else guard for guard in facts.guards)
+    return replace(facts, value=value, writers=without(facts, edits), guards=guards, managed=None)
+
+
+def moments_against(facts: NodeFacts, value: int) -> dict[str, moments.Setting]:
+    """The moments at which the value would be another one, each with its setting."""
+    return {moment: setting for moment, setting in moments.settings(facts).items() if other_value(setting.value, value)}
+
+
+def _who(setting: moments.Setting, value: int) -> str:
+    """Who brings another value than VALUE at a moment, and which."""
+    who = setting.writer or "the kernel's default"
+    return f"{who} may set {1 - value}" if setting.value is None else f"{who} sets {setting.value}"
+
+
+def to_value(facts: NodeFacts, value: int, because: str, rests_on: tuple[str, ...], entries: dict) -> dict:
+    """none, set or hold, for a node that is to have VALUE. because: why it is to have it; entries: its moments."""
+    if not any(other_value(entry["value"], value) for entry in entries.values()):
         return _plan("none", f"{because}, and every moment keeps it", value, rests_on)
-    against = [
-        writer for writer in facts.writers if (writer.moments or writer.period_seconds) and (writer.value is None or (writer.value == 0) != (value == 0))
-    ]
-    files = sorted({writer.path for writer in against if writer.kind not in PROGRAMS and writer.path})
-    start = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version)
-    rewrites = start.action != kube_proxy_versions.LEAVE and (start.value != value or start.action == kube_proxy_versions.UNKNOWN)
-    programs = [writer for writer in against if writer.kind in PROGRAMS]
+    edits = neutralise(facts, value)[0]
+    files = sorted({edit.path for edit in edits})
     more = {"neutralise": files} if files else {}
-    if rewrites or programs:
-        who = "kube-proxy" if rewrites else programs[0].name
-        again = "may set" if start.action == kube_proxy_versions.UNKNOWN and rewrites else "sets"
-        return _plan(
-            "hold",
-            f"{because}, but {who} {again} {1 - value if value in (0, 1) else 0} at every start: set it, and again after each start",
-            value,
-            rests_on,
-            **more,
-        )
+    against = moments_against(after_neutralising(facts, edits, value), value)
+    if against:
+        who = _who(against.get(moments.KUBE_PROXY_RESTART) or next(iter(against.values())), value)
+        often = "at every start" if moments.KUBE_PROXY_RESTART in against else "later"
+        return _plan("hold", f"{because}, but {who} {often}: set it, and again after each start", value, rests_on, **more)
     also = f" and take it out of {', '.join(files)}" if files else ""
     return _plan("set", f"{because} and kube-proxy leaves it alone: set it once{also}", value, rests_on, **more)
+
+
+def _safe(facts: NodeFacts, value: int, capability: str, capabilities: dict, entries: dict) -> dict:
+    """The plan for a kernel on which VALUE is safe."""
+    rests_on = (REUSE,) if capability == REUSE else (REUSE, capability)
+    return to_value(facts, value, f"{value} is safe on this kernel ({_evidence(capabilities, capability)})", rests_on, entries)
 
 
 def make_plan(facts: NodeFacts, applies: bool | None, capabilities: dict, entries: dict) -> dict:
@@ -117,7 +129,7 @@ def make_plan(facts: NodeFacts, applies: bool | None, capabilities: dict, entrie
         return _plan("upgrade_kube_proxy", f"kube-proxy {facts.kube_proxy} does not work on this kernel")
     value = safe_value(capabilities, facts)
     if value is not None:
-        return _to_value(facts, value, REUSE if value == 1 else WEIGHT, capabilities, entries)
+        return _safe(facts, value, REUSE if value == 1 else WEIGHT, capabilities, entries)
     if capabilities[REUSE]["state"] == "no":
         return _decide(facts, capabilities)
     leaning = " (it probably has the fix, but that is only inferred)" if capabilities[REUSE].get("leaning") else ""

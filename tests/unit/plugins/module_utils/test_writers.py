@@ -188,7 +188,7 @@ class TestGuards:
 
     def guards(self, tree, files):
         """The guards that read_hold makes of the writers."""
-        return read_hold(self.proxy, writers(tree, files, LATE, self.proxy))["guards"]
+        return read_hold(tree({}), self.proxy, writers(tree, files, LATE, self.proxy), None)["guards"]
 
     def test_the_recipe_that_loses(self, tree):
         drop_in = {

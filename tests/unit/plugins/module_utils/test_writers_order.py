@@ -264,7 +264,7 @@ class TestGuards:
         kube_proxy = PROXY if kube_proxy is None else kube_proxy
         return [
             (guard["kind"], guard["waits"], guard["period_seconds"], guard["value"])
-            for guard in read_hold(kube_proxy, list(read(tree, files, LATE, kube_proxy).values()))["guards"]
+            for guard in read_hold(tree({}), kube_proxy, list(read(tree, files, LATE, kube_proxy).values()), None)["guards"]
         ]
 
     @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ def node(kernel="D", kube_proxy="K2", value=1, *, conntrack=1, expire=1, mode="i
 
 def sysctl_file(value, moments=("reboot",), path="/etc/sysctl.d/99-tuning.conf", kind="sysctl_file", **more):
     """A writer with the last word at its moments."""
-    return {"kind": kind, "path": path, "line": 1, "value": value, "moments": list(moments), "wins": list(moments), "period_seconds": None, **more}
+    line = f"net.ipv4.vs.conn_reuse_mode = {value}"
+    writer = {"kind": kind, "path": path, "line": 1, "text": line, "value": value, "moments": list(moments), "wins": list(moments), "period_seconds": None}
+    return {**writer, **more}
 
 
 def keys(verdict):
