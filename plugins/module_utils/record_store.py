@@ -30,8 +30,9 @@ PAUSE = 0.1
 class RecordStore(object):
     """The record C(name) in C(directory).
 
-    A record is a dictionary: C(files), a list of C(path), C(original) (a state) and C(written) (fingerprints of what was put there);
-    C(directories), those that were made; C(values), a list of C(path) and C(original) (text, or None); C(facts), what the caller likes.
+    A record is a dictionary: C(files), a list of C(path), C(original) (a state) and C(written) (fingerprints of what was put there),
+    and C(lines) ({fingerprint: which lines give way to which}) if that was the original with lines replaced; C(directories), those that
+    were made; C(values), a list of C(path) and C(original) (text, or None); C(facts), what the caller likes.
     """
 
     def __init__(self, directory, name):
@@ -182,6 +183,10 @@ def empty():
     return {'files': [], 'directories': [], 'values': [], 'facts': {}}
 
 
+def _decode_lines(lines):
+    return [[to_text(line, nonstring='strict'), [to_text(text, nonstring='strict') for text in texts]] for line, texts in lines]
+
+
 def _decode(kept, path):
     """What write() kept. Raises KeyError, TypeError, ValueError, AttributeError on anything else."""
     schema = int(kept['schema'])
@@ -191,6 +196,10 @@ def _decode(kept, path):
     record['files'] = [dict(entry, original=states.decode(entry['original'])) for entry in kept['files']]
     for entry in record['files']:
         entry['written'] = [mark.strip() for mark in entry['written']]
+        if 'lines' in entry:
+            entry['lines'] = dict((mark, _decode_lines(entry['lines'][mark])) for mark in entry['written'] if mark in entry['lines'])
+            if not entry['lines']:
+                raise ValueError(entry['path'])
     record['facts'] = dict(kept['facts'])
     for name in [entry['path'] for entry in record['files'] + record['values']] + record['directories']:
         if not name.startswith('/'):

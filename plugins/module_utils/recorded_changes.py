@@ -19,7 +19,17 @@ from ansible.module_utils.common.text.converters import to_text
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import recorded_paths as paths, recorded_states as states
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.record_store import RecordStore, empty
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_paths import Refusal, above
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_plan import ABSENT, FOREIGN, look_at, plan_back, plan_drops, plan_steps, plan_turns
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_plan import (
+    ABSENT,
+    FOREIGN,
+    follow,
+    look_at,
+    plan_back,
+    plan_files,
+    plan_turns,
+    rebase,
+    settle,
+)
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_wanted import wanted_files, wanted_values
 
 
@@ -68,21 +78,24 @@ class RecordedChanges(object):
 
     def _apply(self, files, asked, facts):
         old = self.store.read()
-        record = old or empty()
-        wanted = None if files is None else wanted_files(files, self.store.directory, [entry['path'] for entry in record['files']])
-        self._sweep(record)
-        others = self.store.others() if wanted else {}
+        record = follow(old or empty())
+        wanted = None if files is None else wanted_files(files, self.store.directory, record['files'])
+        self._sweep(old or empty())
+        others = self.store.others()
         for path in wanted or ():
             if path in others:
                 raise Refusal('%s is kept in the record %s already' % (path, others[path]))
-        drops, foreign = plan_drops(record, wanted, self.force, self.labels)
-        steps = plan_steps(record, wanted, drops, self.labels)
+        merged = {}
+        if wanted is not None:
+            record, merged = rebase(record, wanted, self.force, self.labels)
+        idle, drops, foreign, steps = plan_files(record, wanted, self.force, self.labels, merged)
         turns, lost = plan_turns(record, asked)
-        for path, reason in [(step['path'], step['reason']) for step in foreign] + [(path, ABSENT) for path in lost]:
+        for path, reason in list(merged.items()) + [(step['path'], step['reason']) for step in foreign] + [(path, ABSENT) for path in lost]:
             self._refused(path, reason)
         kept = dict((turn['path'], turn['entry']) for turn in turns if not turn['drop'])
         self.changed = bool(
-            drops
+            merged
+            or drops
             or any(step['action'] != 'unchanged' or step['entry'] != step['old'] for step in steps)
             or any(turn['after'] != turn['before'] for turn in turns)
             or kept != dict((entry['path'], entry) for entry in record['values'])
@@ -91,10 +104,14 @@ class RecordedChanges(object):
         if self.changed and not self.check_mode:
             undo = []
             try:
+                if merged:
+                    # What is put back then is an original, which a run that is cut off does not merge again.
+                    self.store.write(record)
                 self._perform(record, drops, steps, turns, undo)
             except (Refusal, EnvironmentError) as error:
                 raise self._failed(to_text(error), undo, old, steps)
-        self._describe(drops + steps, turns)
+        order = dict((path, number) for number, path in enumerate(wanted or ()))
+        self._describe(drops + sorted(idle + steps, key=lambda step: order[step['path']]), turns)
 
     def _perform(self, record, drops, steps, turns, undo):
         """Everything, in an order that leaves a record of what was done wherever it is cut off."""
@@ -110,14 +127,13 @@ class RecordedChanges(object):
                 # What was in its way is gone only now.
                 look_at(step, self.labels)
         moves = [step for step in steps if step['action'] != 'unchanged']
-        made = [step for step in moves if step['after']['kind'] != 'absent']
-        for step in made:
+        for step in moves:
             directories += [parent for parent in paths.missing_parents(step['path']) if parent not in directories]
         fresh = dict((step['path'], step['entry']) for step in steps)
         files = [fresh.pop(old['path'], old) for old in record['files']] + [step['entry'] for step in steps if step['path'] in fresh]
         whole = {'files': files, 'directories': directories, 'values': [turn['entry'] for turn in turns], 'facts': self.facts}
         self.store.write(whole)
-        for step in made:
+        for step in moves:
             for parent in paths.missing_parents(step['path']):
                 undo.append(('directory', parent, False))
                 paths.make_directory(parent, self.labels)
@@ -132,7 +148,9 @@ class RecordedChanges(object):
                 undo.append(('value', turn['path'], turn['before']))
                 paths.write_value(turn['path'], turn['after'])
         rest = dict(whole, values=[turn['entry'] for turn in turns if not turn['drop']])
-        rest['files'] = [entry for entry in files if entry['path'] not in dropped]
+        # What is settled needs no other lines than those that stand there.
+        settled = dict((step['path'], settle(step['entry'])) for step in steps)
+        rest['files'] = [settled.get(entry['path'], entry) for entry in files if entry['path'] not in dropped]
         if not rest['files'] and not rest['values']:
             self.store.remove()
         elif rest != whole:
@@ -203,8 +221,14 @@ class RecordedChanges(object):
             return
         self.facts = record['facts']
         self._sweep(record)
+        record, merged = rebase(follow(record), (), self.force, self.labels)
+        if merged and not self.check_mode:
+            # What is put back then is an original, which a run that is cut off does not merge again.
+            self.store.write(record)
+        for path, reason in merged.items():
+            self._refused(path, reason)
         left = dict(record)
-        left['files'] = [old for old in reversed(record['files']) if not self._restore_file(old, record['directories'])][::-1]
+        left['files'] = [old for old in reversed(record['files']) if not self._restore_file(old, record['directories'], merged)][::-1]
         left['values'] = [old for old in record['values'] if not self._restore_value(old)]
         refused = [old['path'] for old in left['files'] + left['values']]
         self.changed = len(refused) < len(record['files'] + record['values'])
@@ -213,27 +237,26 @@ class RecordedChanges(object):
             if not refused:
                 self.store.remove()
             elif self.changed:
-                left['directories'] = [path for path in left['directories'] if any(above(path, old['path']) for old in left['files'])]
+                left['directories'] = [path for path in left['directories'] if any(path == old['path'] or above(path, old['path']) for old in left['files'])]
                 self.store.write(left)
         if refused:
             reasons = ['%s (%s)' % (entry['path'], entry['reason']) for entry in self.not_restored if entry['path'] in refused]
             hint = ' "force: true" overwrites what somebody else changed.' if FOREIGN in [entry['reason'] for entry in self.not_restored] else ''
             raise Refusal('Not put back, and kept in %s: %s. Everything else is put back.%s' % (self.store.path, ', '.join(reasons), hint))
 
-    def _restore_file(self, old, directories):
+    def _restore_file(self, old, directories, merged):
         """Whether a file is its original again."""
         path = old['path']
-        if path in directories and not self.check_mode:
+        if not self.check_mode:
             self._remove_directories([name for name in directories if name == path or above(path, name)], [], [])
-        step = plan_back(old, directories, self.force, self.labels)
+        step = plan_back(old, directories, self.force, self.labels, merged)
         try:
-            if step['action'] == 'restored' and not self.check_mode:
+            if step['action'] not in ('unchanged', 'not_restored') and not self.check_mode:
                 states.put(path, step['after'], self._temporary(step), self.labels)
         except Refusal as error:
             step.update(action='not_restored', reason=to_text(error))
         self._describe([step], [])
-        if step['action'] == 'not_restored':
-            self._refused(path, step['reason'])
+        self._refused(path, step['reason'])
         return step['action'] != 'not_restored'
 
     def _restore_value(self, old):
@@ -268,12 +291,13 @@ class RecordedChanges(object):
                         undo.append(('directory', path, True))
                     else:
                         staying.append(path)
-        return staying[::-1]
+        return staying
 
     # Telling.
 
     def _refused(self, path, reason):
-        self.not_restored.append({'path': path, 'reason': reason})
+        if reason:
+            self.not_restored.append({'path': path, 'reason': reason})
 
     def _describe(self, steps, turns):
         for step in steps:

@@ -16,10 +16,12 @@ description:
   - The record is complete before anything is changed, and each file is changed in one step. Wherever a run is cut off, running the same
     task again completes it, and V(restored) takes it back.
   - The original of a file is what stood there before the first run that named it. No later run replaces it.
+  - Of a file of somebody else's, lines alone can be replaced with O(files[].lines). When others change the rest of it, nothing of that is lost.
   - Put back are content, mode, owner, group, time of modification, SELinux label and, where the node has Python 3, extended attributes
     such as access control lists. Directories that were made are removed if they are empty by then.
 notes:
   - A symbolic link at O(files[].path) itself is replaced, not followed, and put back as a link. Links in the directories above it are followed.
+    With O(files[].lines) it is followed too, and the record names the file that it leads to.
   - A file with several hard links loses its connection to the other names, which keep the original content.
   - Times of directories are not put back. With Python 2.7, times of files are exact to the microsecond, and times of links are not put back.
   - Files longer than 8 MiB are refused.
@@ -60,7 +62,7 @@ options:
     default: applied
   files:
     description:
-      - All files of the record. Each has exactly one of O(files[].content), O(files[].link) and O(files[].absent).
+      - All files of the record. Each has exactly one of O(files[].content), O(files[].link), O(files[].lines) and O(files[].absent).
       - Without it, the files of the record stay as they are.
       - A file that is no longer listed and that somebody else has changed stays, and stays in the record, unless O(force) is set.
     type: list
@@ -76,6 +78,24 @@ options:
       link:
         description: Target of a symbolic link.
         type: str
+      lines:
+        description:
+          - Lines of the file that is there which give way to others. Everything else in it stays byte for byte, with mode, owner and time.
+          - Where there is no such file, or none of the lines in it, there is nothing to change and nothing to record.
+          - The lines are replaced in the original, so that one that is no longer listed comes back.
+          - If somebody else changed the file, what is there, with the lines put back where their replacements stand, is the new original.
+            V(restored) puts back the lines alone then. What is to come back but has no place any more is in RV(not_restored), and is no failure.
+        type: list
+        elements: dict
+        suboptions:
+          line:
+            description: The whole line without its end, which may be that of Unix or of DOS. White space counts.
+            type: raw
+            required: true
+          replacement:
+            description: What takes its place, one line or several. With an empty text the line goes. None of them may be a line of O(files[].lines).
+            type: raw
+            required: true
       absent:
         description: That there be no file.
         type: bool
@@ -83,7 +103,7 @@ options:
       mode:
         description:
           - Mode of a file with O(files[].content), an octal number with a leading zero in quotation marks.
-          - Owner, group, SELinux label and extended attributes of a file that is there are kept.
+          - Owner, group, SELinux label and extended attributes of a file that is there are kept. With O(files[].lines) the mode is, too.
         type: str
         default: "0644"
   values:
@@ -133,6 +153,17 @@ EXAMPLES = r'''
     facts:
       reason: The kernel has the fix
 
+- name: Neutralise one line of somebody else's file
+  kubeproxy.ipvs.recorded_files:
+    name: second_writer
+    files:
+      - path: /etc/sysctl.conf
+        lines:
+          - line: net.ipv4.vs.conn_reuse_mode = 0
+            replacement: |
+              # kubeproxy.ipvs: the kernel has the fix
+              # net.ipv4.vs.conn_reuse_mode = 0
+
 - name: Take it back
   kubeproxy.ipvs.recorded_files:
     name: conn_reuse_mode
@@ -148,7 +179,8 @@ record:
 files:
   description:
     - What was done, or is to be done, with each file. After a failure, what is still changed.
-    - The action is V(created), V(changed), V(removed), V(unchanged), V(restored) or V(not_restored).
+    - The action is V(created), V(changed), V(removed), V(unchanged), V(restored), V(restored_lines) or V(not_restored).
+    - With V(restored_lines) the lines of O(files[].lines) were put back in a file that somebody else changed, and all else stayed.
   returned: always
   type: list
   elements: dict
@@ -162,7 +194,7 @@ values:
 not_restored:
   description:
     - What was not put back, and why.
-    - With O(state=restored) the module fails on it, except where a value does not exist any more.
+    - With O(state=restored) the module fails on it, except where a value, or the place of a line in a file, does not exist any more.
   returned: always
   type: list
   elements: dict
@@ -234,10 +266,12 @@ class Labels(object):
 
 def main():
     """Run as an Ansible module."""
+    line_options = {'line': {'type': 'raw', 'required': True}, 'replacement': {'type': 'raw', 'required': True}}
     file_options = {
         'path': {'type': 'path', 'required': True},
         'content': {'type': 'raw'},
         'link': {'type': 'str'},
+        'lines': {'type': 'list', 'elements': 'dict', 'options': line_options},
         'absent': {'type': 'bool', 'default': False},
         'mode': {'type': 'str', 'default': '0644'},
     }
@@ -278,9 +312,8 @@ def main():
             result = changes.result()
     except Refusal as error:
         module.fail_json(msg=to_native(error), **result)
-    if asked['state'] == 'applied':
-        for entry in changes.not_restored:
-            module.warn('%s was not put back: %s' % (entry['path'], entry['reason']))
+    for entry in changes.not_restored:
+        module.warn('%s was not put back: %s' % (entry['path'], entry['reason']))
     module.exit_json(**result)
 
 

@@ -23,6 +23,7 @@ def run(tmp_path, monkeypatch, capsys):
     """run(state, option=...) -> (result, exit code), as Ansible runs it, on a tree with /etc/plain."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/plain").write_text("plain\n")
+    (tmp_path / "etc/sysctl.conf").write_bytes(b"# \xff\nvalue = 0\n")
     (tmp_path / "value").write_text("0\n")
 
     def call(state="applied", **options):
@@ -44,6 +45,7 @@ def wanted(tmp_path):
             {"path": str(tmp_path / "etc/new/file"), "content": "gr\u00fc\u00dfe\n"},
             {"path": str(tmp_path / "etc/link"), "link": "plain"},
             {"path": str(tmp_path / "etc/never"), "absent": True},
+            {"path": str(tmp_path / "etc/sysctl.conf"), "lines": [{"line": "value = 0", "replacement": "# ours:\n# value = 0\n"}]},
         ],
         "values": [{"path": str(tmp_path / "value"), "write": 1}],
         "facts": {"why": "test"},
@@ -71,7 +73,8 @@ def test_there_and_back(run, wanted, tmp_path):
     result, code = run(**wanted)
     check(result)
     assert (code, result["changed"], result["facts"], result["files"]) == (0, True, {"why": "test"}, foretold["files"])
-    assert [entry["action"] for entry in result["files"]] == ["changed", "created", "created", "unchanged"]
+    assert [entry["action"] for entry in result["files"]] == ["changed", "created", "created", "unchanged", "changed"]
+    assert (tmp_path / "etc/sysctl.conf").read_bytes() == b"# \xff\n# ours:\n# value = 0\n"
     assert (tmp_path / "etc/new/file").read_bytes() == "gr\u00fc\u00dfe\n".encode()
     assert (tmp_path / "value").read_text() == "1\n"
     result, code = run(**wanted)
@@ -95,10 +98,27 @@ def test_what_others_changed_fails(run, wanted, tmp_path):
     assert (code, (tmp_path / "etc/plain").read_text()) == (0, "plain\n")
 
 
-def test_what_others_changed_and_nobody_wants_is_warned_of(run, wanted, tmp_path, monkeypatch):
-    warned = []
+@pytest.fixture
+def warned(monkeypatch):
+    found = []
     # A newer core gives warnings to the controller's display instead, where the controller's code is loaded as in other tests.
-    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.warn", lambda self, warning, **more: warned.append(warning))
+    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.warn", lambda self, warning, **more: found.append(warning))
+    return found
+
+
+def test_a_line_that_has_no_place_any_more_is_warned_of(run, wanted, tmp_path, warned):
+    run(**wanted)
+    (tmp_path / "etc/sysctl.conf").write_bytes(b"theirs\n")
+    result, code = run("restored")
+    check(result)
+    assert (code, (tmp_path / "etc/sysctl.conf").read_bytes(), listing(tmp_path).get("kept")) == (0, b"theirs\n", None)
+    assert warned == [
+        f"{tmp_path}/etc/sysctl.conf was not put back: somebody else changed it afterwards, "
+        "and what had taken the place of 1 of its lines is not there any more"
+    ]
+
+
+def test_what_others_changed_and_nobody_wants_is_warned_of(run, wanted, tmp_path, warned):
     run(**wanted)
     (tmp_path / "etc/plain").write_text("theirs")
     result, code = run(files=[])
@@ -112,8 +132,11 @@ def test_what_others_changed_and_nobody_wants_is_warned_of(run, wanted, tmp_path
     [
         ({"files": [{"path": "/etc", "content": "x"}]}, "/etc is a directory. Nothing was changed|/etc is a directory"),
         ({"files": [{"path": "/etc/x", "content": {"a": 1}}]}, "/etc/x: its content is not text but of type dict"),
-        ({"files": [{"path": "/etc/x"}]}, "/etc/x needs exactly one of content, link and absent"),
+        ({"files": [{"path": "/etc/x"}]}, "/etc/x needs exactly one of content, link, lines and absent"),
         ({"files": [{"path": "/etc/x", "content": "x", "mode": 420}]}, "/etc/x: the mode 420 is not an octal number"),
+        ({"files": [{"path": "/etc/x", "lines": [{"line": "x"}]}]}, "replacement found in files -> lines|missing required arguments: replacement"),
+        ({"files": [{"path": "/etc/x", "lines": [{"line": 1, "replacement": ""}]}]}, "/etc/x: its line is not text but of type int"),
+        ({"files": [{"path": "/etc/x", "lines": [{"line": "x", "replacement": ""}], "absent": True}]}, "/etc/x needs exactly one of"),
         ({"files": [], "name": "No"}, "name: No is not made of"),
         ({}, "files, values"),
         ({"state": "gone", "files": []}, "state"),
@@ -136,10 +159,10 @@ def test_selinux(run, wanted, monkeypatch):
     monkeypatch.setattr(module, "selinux_context", lambda self, path: ["u", "object_r", "etc_t", "s0"])
     monkeypatch.setattr(module, "selinux_default_context", lambda self, path, mode=0: ["u", "object_r", "new_t", "s0"] if "new" in path else [None] * 4)
     run(**wanted)
-    assert put == ["u:object_r:etc_t:s0", "u:object_r:new_t:s0", "u:object_r:new_t:s0"]
+    assert put == ["u:object_r:etc_t:s0", "u:object_r:new_t:s0", "u:object_r:new_t:s0", "u:object_r:etc_t:s0"]
     del put[:]
     run("restored")
-    assert put == ["u:object_r:etc_t:s0"]
+    assert put == ["u:object_r:etc_t:s0", "u:object_r:etc_t:s0"]
 
 
 def test_selinux_refuses(run, wanted, tmp_path, monkeypatch):
