@@ -46,7 +46,7 @@ def wanted_files(files, directory, recorded):
 
 
 def _path_of(entry, recorded):
-    path = to_text(entry.get('path') or '', errors='surrogate_or_replace')
+    path = to_text(entry['path'], errors='surrogate_or_replace')
     if not path.startswith('/') or '\0' in path or path.split('/')[-1] in ('', '.') or '..' in path.split('/'):
         raise Refusal('path: %s is not the absolute path of a file' % (path or 'an empty text'))
     try:
@@ -136,7 +136,7 @@ def wanted_values(values):
     """{path: text to write or None} of the caller's list."""
     wanted = collections.OrderedDict()
     for entry in values:
-        path = to_text(os.path.normpath(entry.get('path') or '.'), errors='surrogate_or_replace')
+        path = to_text(os.path.normpath(entry['path']), errors='surrogate_or_replace')
         if not path.startswith('/'):
             raise Refusal('path: %s is not the absolute path of a value' % path)
         if path in wanted:

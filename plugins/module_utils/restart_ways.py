@@ -77,7 +77,7 @@ class UnitRestart(object):
             return None
         self._output.seek(0)
         said = ' '.join(to_text(self._output.read(OUTPUT_LIMIT), errors='replace').split())
-        return '`systemctl restart %s` failed with status %d: %s' % (self.unit, self._process.returncode, said[:SHOWN] or 'it said nothing')
+        return '`systemctl restart %s` failed with status %d: %s' % (self.unit, self._process.returncode, said[:SHOWN].rstrip('.') or 'it said nothing')
 
     def leave(self):
         """Wait for it no longer. systemd goes on with what it was told."""

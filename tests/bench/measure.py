@@ -6,13 +6,17 @@
 
 facts / ping      ten calls of the module against ten of Ansible's ping, by ansible-playbook over a local connection
 table / lines     reading a 50 MB /proc/net/ip_vs against walking through its lines
+hold / sleep      processor time of the script that holds the value against that of `while sleep 1.5; do :; done`, both also as shares of
+                  one core; in bash, and in dash on a node without bash
 fleet / json      judging and reporting 5,000 nodes against parsing the JSON of their facts
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,10 +29,12 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet,
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.recorded_facts import load
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import markdown, table
 
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "roles" / "conn_reuse_mode" / "files" / "hold"
 FLEET = pathlib.Path(__file__).resolve().parents[2] / "docs" / "example_fleet"
 CALLS = 10
 NODES = 5000
 REPEATS = 3
+HOLD_SECONDS = 60
 
 
 def seconds(function) -> float:
@@ -71,6 +77,39 @@ def large_table(directory: pathlib.Path) -> None:
     show("table / lines", seconds(lambda: read_table(node)), seconds(lambda: sum(1 for _line in node.lines("/proc/net/ip_vs"))))
 
 
+def _processor_seconds(command: list[str], environment: dict) -> float:
+    """Processor time of a shell that runs for HOLD_SECONDS, and of what it started."""
+    process = subprocess.Popen(command, env=environment)
+    try:
+        time.sleep(HOLD_SECONDS)
+        text = pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8")
+        own = int(pathlib.Path(f"/proc/{process.pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+        # Of those that have ended, in ticks.
+        children = sum(int(word) for word in text.rpartition(")")[2].split()[13:15]) / os.sysconf("SC_CLK_TCK")
+        return own + children
+    finally:
+        process.kill()
+        process.wait()
+
+
+def hold(directory: pathlib.Path) -> None:
+    """The script that holds the value, beside the plainest loop that looks as often."""
+    (directory / "value").write_text("1\n", encoding="ascii")
+    programs = directory / "programs"
+    programs.mkdir(parents=True)
+    for name in ("sleep", "rm", "mkfifo"):
+        (programs / name).symlink_to(shutil.which(name))
+    environment = {**os.environ, "KUBEPROXY_IPVS_FILE": str(directory / "value"), "RUNTIME_DIRECTORY": str(directory)}
+    for shell, path in (("bash", os.environ["PATH"]), ("dash", str(programs))):
+        if not shutil.which(shell):
+            continue
+        variables = {**environment, "PATH": path}
+        baseline = _processor_seconds([shutil.which(shell), "-c", "while sleep 1.5; do :; done"], variables)
+        measured = _processor_seconds([shutil.which(shell), str(SCRIPT), "keep", "1"], variables)
+        show(f"hold / sleep, {shell}", measured, baseline)
+        print(f"{'':18} {100 * measured / HOLD_SECONDS:6.3f} % of one core against {100 * baseline / HOLD_SECONDS:.3f} %")
+
+
 def large_fleet() -> None:
     """5,000 nodes, the example fleet many times over."""
     examples = [load(str(path))[2] for path in sorted(FLEET.glob("*.json"))]
@@ -89,6 +128,8 @@ def main() -> None:
         directory = pathlib.Path(name)
         calls(directory)
         large_table(directory / "node")
+        (directory / "hold").mkdir()
+        hold(directory / "hold")
     large_fleet()
 
 

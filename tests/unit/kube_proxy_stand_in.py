@@ -73,7 +73,7 @@ sys.exit(status)
 
 def free_ports(count):
     """That many ports of 127.0.0.1 on which nobody listens."""
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    servers = [socket.create_server(("127.0.0.1", 0)) for dummy in range(count)]
     ports = [server.getsockname()[1] for server in servers]
     for server in servers:
         server.close()

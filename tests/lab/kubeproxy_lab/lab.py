@@ -92,7 +92,12 @@ def _write_connection(keeper: keepers.Keeper, place: pathlib.Path) -> None:
         lines += [f"Host {node.name}", f"  HostName {node.address}"]
     (place / "ssh_config").write_text("\n".join(lines) + "\n", encoding="utf-8")
     hosts = {
-        node.name: {"ansible_user": "root", "ansible_ssh_common_args": f"-F {place / 'ssh_config'}", "ansible_python_interpreter": node.interpreter}
+        node.name: {
+            "ansible_user": "root",
+            # Ansible's own place for connections that it keeps tells nodes apart by their names alone, and another lab has nodes of the same.
+            "ansible_ssh_common_args": f"-F {place / 'ssh_config'} -o ControlPath={place}/control-%n",
+            "ansible_python_interpreter": node.interpreter,
+        }
         for node in made
     }
     (place / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}), encoding="utf-8")

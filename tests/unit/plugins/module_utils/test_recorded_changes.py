@@ -331,7 +331,14 @@ class TestSmallerSet:
         result = node.apply(SECOND)
         assert [entry["path"] for entry in result["files"] if entry["action"] == "restored"] == [
             node.file(name)
-            for name in ("etc/systemd/kube-proxy.service.d/deep/too", "etc/a", "etc/systemd/new", "etc/link", "etc/sysctl.d/70-gone.conf", "etc/systemd/kube-proxy.service.d/deep/hold.conf")
+            for name in (
+                "etc/systemd/kube-proxy.service.d/deep/too",
+                "etc/a",
+                "etc/systemd/new",
+                "etc/link",
+                "etc/sysctl.d/70-gone.conf",
+                "etc/systemd/kube-proxy.service.d/deep/hold.conf",
+            )
         ]
         now = snapshot(node.root)
         assert [now[name] == original[name] for name in ("etc/sysctl.d/70-gone.conf", "etc/link")] == [True, True]
@@ -382,6 +389,10 @@ class TestSmallerSet:
         node.apply({"etc/a/below": "ours"})
         assert (node.root / "etc/a").is_dir() and not (node.root / "etc/a").is_symlink()
         assert node.apply({"etc/a/below": "ours"})["changed"] is False
+        node.apply({"etc/a": Link("systemd")})
+        node.apply({"etc/a/deep/below": "ours"})
+        assert (node.root / "etc/a").is_dir() and not (node.root / "etc/a").is_symlink()
+        node.restore()
 
     def test_values_alone_leave_the_files(self, node):
         node.apply({"etc/plain": "ours"}, VALUES)
@@ -970,6 +981,12 @@ class TestValues:
         node.restore()
         assert (node.root / "proc/value").read_text() == "0\n"
 
+    def test_paths(self, node):
+        with pytest.raises(Refusal, match="path: proc/value is not the absolute path of a value"):
+            node.changes().apply(values=[{"path": "proc/value", "write": "1"}])
+        with pytest.raises(Refusal, match="proc/value is named twice"):
+            node.changes().apply(values=[{"path": node.file("proc/value")}, {"path": node.file("etc/../proc/value")}])
+
     @pytest.mark.parametrize(("name", "words"), [("proc", "proc is not a file"), ("proc/bytes", "not UTF-8")])
     def test_what_is_no_value(self, node, name, words):
         (node.root / "proc/bytes").write_bytes(b"\xff\n")
@@ -1045,6 +1062,7 @@ class TestRefusals:
             ({"etc/none": (False, "0644")}, "etc/none: its content is not text but of type bool"),
             ({"etc/none": (None, "0644")}, "etc/none needs exactly one of content, link, lines and absent"),
             ({"etc/none": Link("")}, "etc/none: its link has no target"),
+            ({"etc/none": Link("a\0b")}, "etc/none: its link has no target"),
             ({"etc/..": "x"}, "is not the absolute path of a file"),
         ],
     )
@@ -1069,7 +1087,7 @@ class TestRefusals:
         with pytest.raises(Refusal, match="needs exactly one of"):
             node.changes().apply([{"path": "/etc/x", "content": "", "link": "y"}])
         for path in ("etc/x", "/etc/", "/", "", "/etc/.", "/etc/\0"):
-            with pytest.raises(Refusal, match=r"path: .* is not the absolute path of a file"):
+            with pytest.raises(Refusal, match=f"path: {path or 'an empty text'} is not the absolute path of a file"):
                 node.changes().apply([{"path": path, "content": ""}])
         with pytest.raises(Refusal, match=r"path: .* is not UTF-8 text"):
             node.changes().apply([{"path": "/etc/\udcff", "content": ""}])

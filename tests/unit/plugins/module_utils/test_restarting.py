@@ -196,7 +196,7 @@ def test_a_unit_that_is_masked(kube_proxy):
     node.manager.refuses = f"Failed to restart {UNIT}: Unit {UNIT} is masked."
     result = restart(node)
     [problem] = result["problems"]
-    assert problem.startswith(f"`systemctl restart {UNIT}` failed with status 1: Failed to restart {UNIT}: Unit {UNIT} is masked.; process")
+    assert problem.startswith(f"`systemctl restart {UNIT}` failed with status 1: Failed to restart {UNIT}: Unit {UNIT} is masked; process")
     assert "from before still runs; kube-proxy.service: LoadState=loaded, ActiveState=active," in problem
     assert (result["changed"], result["after"], len(node.manager.pids)) == (False, None, 1)
 
@@ -401,7 +401,7 @@ def services():
     opened = []
 
     def start(count):
-        opened.extend(socket.create_server(("127.0.0.1", 0)) for _ in range(count))
+        opened.extend(socket.create_server(("127.0.0.1", 0)) for dummy in range(count))
         return opened[-count:]
 
     yield start

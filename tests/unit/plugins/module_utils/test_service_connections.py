@@ -74,7 +74,7 @@ def test_what_is_an_answer(tmp_path):
     full.bind(("127.0.0.1", 0))
     full.listen(0)
     fillers = []
-    for _ in range(3):
+    for dummy in range(3):
         filler = socket.socket()
         filler.setblocking(False)
         filler.connect_ex(full.getsockname())
@@ -112,7 +112,7 @@ def test_version_6():
 
 
 def test_a_long_list_of_lost_ones(tree):
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(30)]
+    servers = [socket.create_server(("127.0.0.1", 0)) for dummy in range(30)]
     trial = ServiceTrial(tree({}), [server.getsockname() for server in servers], 5)
     assert trial.result() == {"tried": 30, "answered_before": 30, "answered_after": None, "lost": []}
     assert trial.problem() is None

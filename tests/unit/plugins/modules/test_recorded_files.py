@@ -42,7 +42,7 @@ def wanted(tmp_path):
     return {
         "files": [
             {"path": str(tmp_path / "etc/plain"), "content": "ours\n", "mode": "0600"},
-            {"path": str(tmp_path / "etc/new/file"), "content": "gr\u00fc\u00dfe\n"},
+            {"path": str(tmp_path / "etc/new/file"), "content": "gr\u00fc\u00dfe\n", "mode": None},
             {"path": str(tmp_path / "etc/link"), "link": "plain"},
             {"path": str(tmp_path / "etc/never"), "absent": True},
             {"path": str(tmp_path / "etc/sysctl.conf"), "lines": [{"line": "value = 0", "replacement": "# ours:\n# value = 0\n"}]},
@@ -75,6 +75,7 @@ def test_there_and_back(run, wanted, tmp_path):
     assert (code, result["changed"], result["facts"], result["files"]) == (0, True, {"why": "test"}, foretold["files"])
     assert [entry["action"] for entry in result["files"]] == ["changed", "created", "created", "unchanged", "changed"]
     assert (tmp_path / "etc/sysctl.conf").read_bytes() == b"# \xff\n# ours:\n# value = 0\n"
+    assert (tmp_path / "etc/new/file").stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "etc/new/file").read_bytes() == "gr\u00fc\u00dfe\n".encode()
     assert (tmp_path / "value").read_text() == "1\n"
     result, code = run(**wanted)
