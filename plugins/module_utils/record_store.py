@@ -166,9 +166,9 @@ class RecordStore(object):
         found = {}
         with told(self.directory, 'read'):
             names = os.listdir(real(self.directory)) if self.exists() else []
-        for file_name in sorted(to_text(name, errors='replace') for name in names):
+        for file_name in [to_text(name, errors='replace') for name in names]:
             path = os.path.join(self.directory, file_name)
-            if not file_name.endswith('.json') or file_name.startswith('.') or path == self.path:
+            if not file_name.endswith('.json') or path == self.path:
                 continue
             try:
                 record = self._read(path)

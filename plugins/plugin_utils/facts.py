@@ -123,9 +123,15 @@ class Managed:
         return self.facts.get("service") is True
 
     @property
+    def has_daemonset(self) -> bool:
+        """Whether a DaemonSet does so, of which the node itself shows nothing."""
+        return self.facts.get("daemonset") is True
+
+    @property
     def holds(self) -> bool:
         """Whether the value is kept whatever writes another one."""
-        return self.has_service and not self.damaged and self.service_running is not False and self.value is not None
+        service = self.has_service and self.service_running is not False
+        return (service or self.has_daemonset) and not self.damaged and self.value is not None
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _managed(facts: NodeFacts, applies: bool | None):
         yield finding("hold_damaged", what="the service kubeproxy-ipvs-hold, which does not run,")
     elif applies is False:
         yield finding("hold_not_needed", value=managed.value)
-    elif managed.has_service:
+    elif managed.holds:
         yield finding("held", value=managed.value)
     if applies and managed.facts.get("owner_word") is True:
         yield finding("owners_word", value=managed.value)

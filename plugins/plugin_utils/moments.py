@@ -91,7 +91,7 @@ def _repeated(setting: Setting, facts: NodeFacts) -> Setting:
             name = repeating.path or getattr(repeating, "kind", "")
             setting = replace(setting, value=repeating.value, writer=name, confidence="inferred")
     if facts.managed is not None and facts.managed.holds and not setting.absent:
-        setting = replace(setting, value=facts.managed.value, writer=HELD, confidence=None)
+        setting = replace(setting, value=facts.managed.value, writer=HELD, confidence="inferred" if facts.managed.has_daemonset else None)
     return setting
 
 

@@ -96,6 +96,6 @@ def test_its_process_is_found(shell, pod):
 def test_neither_the_service_of_the_node_nor_a_search_is_taken_for_it(pod, tmp_path):
     shutil.copy(ROLE / "files" / "hold", tmp_path / "kubeproxy-ipvs-hold")
     pod(["sh", str(tmp_path / "kubeproxy-ipvs-hold"), "keep", "1"])
-    pod(["sh", "-c", "grep kubeproxy-ipvs-hold /dev/zero; sleep 600"])
+    pod(["sh", "-c", "exec tail -f /dev/null kubeproxy-ipvs-hold 2>/dev/null"])
     time.sleep(0.3)
     assert not looked_for(["sh"], "1")

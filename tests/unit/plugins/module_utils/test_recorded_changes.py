@@ -1144,7 +1144,12 @@ class TestRefusals:
         assert snapshot(node.root) == before
         node.apply({"etc/link": "x"})
         node.restore()
+        copy = shutil.copy(node.directory / "mode.json", node.directory / "mode.json.bak")
         node.restore(name="mode")
+        node.apply({"etc/plain": "x"})
+        node.restore()
+        os.unlink(copy)
+        node.directory.rmdir()
         assert snapshot(node.root) == original
 
     @pytest.mark.parametrize("name", ["", "A", "a/b", "..", "a b", "ä", "x" * 65, "a\n"])
@@ -1162,6 +1167,25 @@ class TestRefusals:
             RecordedChanges(node.file("etc/plain"), "hold").apply([])
         with pytest.raises(Refusal, match=r"directory: var is not an absolute path"):
             RecordedChanges("var", "hold")
+        for deed in (lambda changes: changes.apply([]), lambda changes: changes.restore()):
+            with pytest.raises(Refusal, match=r"etc/plain/kept cannot be used: a part of its path is not a directory"):
+                deed(RecordedChanges(node.file("etc/plain/kept"), "hold"))
+
+    def test_what_is_no_file_of_ours(self, node):
+        node.directory.mkdir(mode=0o700)
+        (node.directory / "lock").symlink_to(node.file("etc/plain"))
+        before = snapshot(node.root)
+        with pytest.raises(Refusal, match=r"kept/lock cannot be written: its path is a loop"):
+            node.apply({"etc/plain": "ours"})
+        assert snapshot(node.root) == before
+        (node.directory / "lock").rename(node.directory / "hold.json")
+        with pytest.raises(Refusal, match=r"hold\.json cannot be read: its path is a loop"):
+            node.apply({"etc/plain": "ours"})
+        (node.directory / "hold.json").unlink()
+        os.mkfifo(node.directory / "hold.json", 0o600)
+        with pytest.raises(Refusal, match=r"hold\.json is not a file"):
+            node.apply({"etc/plain": "ours"})
+        assert (node.root / "etc/plain").read_bytes() == b"plain\n"
 
     @pytest.mark.skipif(ROOT, reason="root may write everywhere")
     def test_permission(self, node):

@@ -143,6 +143,13 @@ class TestWhatIsWanted:
         wanted = holding(facts, hold="daemonset")
         assert (wanted["action"], wanted["daemonset"], wanted["service"], wanted["drop_in"]) == ("hold", True, False, None)
 
+    def test_a_daemonset_is_believed_afterwards_but_not_proved(self):
+        facts = fixed(form="daemonset")
+        after = done(facts, holding(facts, hold="daemonset"))
+        assert judge(after)["moments"]["kube_proxy_restart"] == {"value": 1, "verdict": "safe", "writer": "kubeproxy.ipvs", "confidence": "inferred"}
+        assert holding(after, hold="daemonset")["up_to_date"]
+        assert not holding(after)["up_to_date"]
+
     @pytest.mark.parametrize("value", [0, 2, 3])
     def test_another_value_is_set(self, value):
         assert (holding(fixed(value=value))["value"], holding(fixed(value=value))["action"]) == (1, "hold")
