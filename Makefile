@@ -10,7 +10,7 @@ help:
 	@echo 'make audit INVENTORY=hosts.yml  audit real nodes; ARGS="-b --limit node-1" is passed on'
 	@echo 'make test                       everything'
 	@echo 'make test-quick                 what needs no root and takes less than two minutes'
-	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table molecule'
+	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table faults molecule'
 	@echo 'make clean                      remove what these leave in the checkout'
 
 audit:
@@ -22,7 +22,7 @@ audit:
 	fi
 
 test:
-	@tests/all lint unit sanity build nodes-python kernel lab truth-table molecule
+	@tests/all lint unit sanity build nodes-python kernel lab truth-table faults molecule
 
 test-quick:
 	@tests/all lint unit
@@ -39,7 +39,10 @@ lab:
 truth-table:
 	@tests/lab/truth_table/run
 
+faults:
+	@tests/lab/faults/run
+
 clean:
 	rm -rf .cache .hypothesis .pytest_cache ipvs-report kubeproxy-ipvs-*.tar.gz
 
-.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table molecule bench clean
+.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table faults molecule bench clean

@@ -56,12 +56,17 @@ def real(path):
     return to_bytes(path, errors='surrogate_or_strict')
 
 
+def is_gone(path, error):
+    """Whether ERROR, of an attempt to remove PATH, means that there is none: a read-only file system says that it is one before it looks."""
+    return error.errno in GONE or error.errno == errno.EROFS and not os.path.lexists(real(path))
+
+
 def discard(path):
     """Remove a file that may not be there; True if it was."""
     try:
         os.unlink(real(path))
     except OSError as error:
-        if error.errno not in GONE:
+        if not is_gone(path, error):
             raise
         return False
     return True
@@ -126,9 +131,11 @@ def remove_directory(path):
     try:
         os.rmdir(real(path))
     except OSError as error:
-        if error.errno not in GONE + NOT_EMPTY:
+        if error.errno == errno.ENOTDIR or error.errno in NOT_EMPTY:
+            return False
+        if not is_gone(path, error):
             raise
-        return error.errno == errno.ENOENT
+        return True
     with_errors_kept(synchronise, os.path.dirname(path))
     return True
 

@@ -1710,6 +1710,22 @@ class TestRealFileSystems:
         assert f"{node.file('etc/systemd/unit')} cannot be written: its file system is read-only" in put_back
         assert same
 
+    def test_a_folder_that_could_not_be_made(self, node, in_namespace):
+        """What is not there needs no removal, of which such a file system says only that it is read-only."""
+        def inside():
+            before = snapshot(node.root)
+            subprocess.run(["mount", "--bind", node.file("etc"), node.file("etc")], check=True)
+            subprocess.run(["mount", "-o", "remount,ro,bind", node.file("etc")], check=True)
+            try:
+                node.apply({"etc/made/by/us": "ours"})
+            except Refusal as error:
+                return str(error), snapshot(node.root) == before
+            return None
+
+        sentence, same = in_namespace(inside)
+        assert sentence == f"{node.file('etc/made')} cannot be made: its file system is read-only. Nothing was changed."
+        assert same
+
     def test_a_mount_point(self, node, in_namespace):
         def inside():
             subprocess.run(["mount", "--bind", node.file("etc/plain"), node.file("etc/plain")], check=True)

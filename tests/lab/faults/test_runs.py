@@ -1,0 +1,272 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What breaks while a node is being repaired: kube-proxy, the node, its disk, the controller, and other programs that set the value."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from fault_tools import RECORD, SCRIPT, SERVICE, UNIT, lab, say, wait_until
+
+CONFIGURATION = "/var/lib/kube-proxy/kube-proxy-config.yaml"
+DROP_INS = f"/etc/systemd/system/{UNIT}.d"
+
+
+@pytest.fixture(name="node", scope="module")
+def node_fixture(fleet):
+    """The node of this module: a kernel above 5.9 with an older kube-proxy."""
+    return fleet.node("fixed-above-5-9")
+
+
+def assert_repaired(fleet, node):
+    """A run comes to its end, and what it did lasts: kube-proxy sets 0 once more, and 1 comes back."""
+    ended = fleet.play("remediate", node)
+    remediation = ended.assert_result(node, "changed", "unchanged")
+    assert ended.status == 0
+    assert remediation["after"]["verdict"] == "safe"
+    with node.watch() as watch:
+        node.run(f"systemctl restart {UNIT}")
+        watch.wait_for("0", "1")
+        node.wait_until_healthy()
+    return remediation
+
+
+@pytest.fixture(name="first")
+def first_fixture(fleet):
+    """A node that comes before the other in the inventory, as it was made and as it must be after the test."""
+    first = fleet.node("fixed-5-10")
+    fleet.check_in(first)
+    yield first
+    fleet.put_back(first)
+
+
+def test_kube_proxy_that_does_not_start_after_the_change(fleet, first, untouched):
+    """The gate fails, the node is put back by itself and kube-proxy runs as before; the nodes of later batches are not begun."""
+    later = untouched
+    process = later.process()
+    state = later.state()
+    # systemd does not try again by itself.
+    with first.script_of_kube_proxy([f"ExecStartPre=/bin/sh -c '! test -e {SCRIPT}'", "Restart=no"]):
+        before = first.state()
+        ended = fleet.play("remediate", first, later)
+        remediation = ended.assert_result(first, "failed")
+        first.wait_until_healthy()
+        assert first.state() == before
+        assert remediation["rolled_back"] is True, remediation["reason"]
+        assert "Gate | Restart kube-proxy" in remediation["reason"] and "systemctl restart" in remediation["reason"]
+        assert remediation["after"]["value"] == 0
+    assert ended.status != 0
+    remediation = ended.assert_result(later, "not_attempted")
+    assert remediation["reason"] == "too many nodes before it have failed"
+    assert later.process() == process and later.state() == state
+
+
+def test_kube_proxy_that_crashes_again_and_again(fleet, untouched):
+    """Its configuration is broken, which only a restart shows. The node is put back, and repaired once the configuration is."""
+    make = f"cp -a {CONFIGURATION} {CONFIGURATION}.saved; sed -i s/KubeProxyConfiguration/Nonsense/ {CONFIGURATION}"
+    files = len(untouched.state())
+    before = untouched.state()
+    with untouched.fault(make, f"mv {CONFIGURATION}.saved {CONFIGURATION}"):
+        ended = fleet.play("remediate", untouched)
+        remediation = ended.assert_result(untouched, "failed")
+        assert ended.status != 0
+        after = untouched.state()
+        assert len(after) == files and [line for line in after if not line.startswith("kube-proxy ")] == [
+            line for line in before if not line.startswith("kube-proxy ")]
+        say(f"kube-proxy crashes: {remediation['reason']}")
+        assert "kube-proxy" in remediation["reason"] and UNIT in remediation["reason"]
+        assert remediation["rolled_back"] is True
+    untouched.wait_until_healthy()
+    assert assert_repaired(fleet, untouched)["result"] == "changed"
+
+
+@pytest.mark.parametrize("power", ["reboot", "power cut"])
+def test_a_node_that_goes_away_between_change_and_gate(fleet, untouched, power):
+    """The run ends well or says that it did not; the next one completes it."""
+    boot = untouched.boot()
+    untouched.attempt("sync")
+    waiting = untouched.start(f"until test -e {RECORD}; do sleep 0.02; done; {'systemctl reboot' if power == 'reboot' else 'echo there'}; read -r _")
+    run = fleet.start("remediate", untouched)
+    if power != "reboot":
+        assert waiting.stdout.readline() == "there\n"
+        untouched.forget()
+        lab("stop", untouched.name)
+        lab("up", untouched.name)
+    ended = run.end()
+    waiting.kill()
+    untouched.forget()
+    untouched.wait_for_boot(boot)
+    remediation = ended.assert_result(untouched, "changed", "failed", "unreachable")
+    say(f"{power}: first run {remediation['result']}, rolled back: {remediation['rolled_back']}: {remediation['reason'][:300]}")
+    assert (ended.status == 0) == (remediation["result"] == "changed")
+    if remediation["rolled_back"]:
+        assert not untouched.has(RECORD)
+    assert_repaired(fleet, untouched)
+
+
+def kill_when(fleet, node, command, seconds=120):
+    """Start a run and `kill -9` it once a shell command that waits for something on the node has ended."""
+    run = fleet.start("remediate", node)
+    waiting = threading.Thread(target=node.attempt, args=(command, seconds))
+    waiting.start()
+    while waiting.is_alive() and run.is_running():
+        time.sleep(0.02)
+    assert run.is_running(), run.end().output
+    run.kill()
+    waiting.join()
+
+
+RECORD_THERE = f"until test -e {RECORD}; do sleep 0.02; done"
+SERVICE_RUNS = f"until systemctl is-active --quiet {SERVICE}; do sleep 0.1; done"
+ANOTHER_PROCESS = (
+    f"old=$(systemctl show --property=MainPID --value {UNIT}); new=$old; "
+    f"while test $new = $old -o $new = 0; do sleep 0.1; new=$(systemctl show --property=MainPID --value {UNIT}); done"
+)
+
+
+def test_a_controller_that_is_killed_three_times(fleet, untouched):
+    """When the record is there, when the service has been started, and when the gate has restarted kube-proxy. The fourth run completes it."""
+    for moment in (RECORD_THERE, SERVICE_RUNS, ANOTHER_PROCESS):
+        kill_when(fleet, untouched, moment)
+    remediation = assert_repaired(fleet, untouched)
+    say(f"controller killed three times: the fourth run: {remediation['result']}, its proof: {remediation['proof']}")
+
+
+@pytest.mark.parametrize("moment", [RECORD_THERE, ANOTHER_PROCESS], ids=["record", "gate"])
+def test_a_killed_run_is_taken_back(fleet, untouched, moment):
+    """`rollback` in place of a second run."""
+    before = untouched.state()
+    kill_when(fleet, untouched, moment)
+    ended = fleet.play("rollback", untouched)
+    ended.assert_result(untouched, "changed")
+    assert ended.status == 0
+    untouched.wait_until_healthy()
+    assert untouched.state() == before
+
+
+def assert_refused(fleet, node, sentence):
+    """A run fails with SENTENCE in its reason, nothing is changed, and kube-proxy is not restarted."""
+    before, process = node.state(), node.process()
+    ended = fleet.play("remediate", node)
+    remediation = ended.assert_result(node, "failed")
+    assert ended.status != 0
+    assert sentence in remediation["reason"], remediation["reason"]
+    assert node.state() == before
+    assert "Nothing was changed." in remediation["reason"] or "could not be read" in sentence
+    assert node.process() == process
+
+
+def test_etc_is_read_only(fleet, untouched):
+    """A sentence that names the path."""
+    with untouched.fault("mount --bind /etc /etc; mount -o remount,bind,ro /etc", "umount /etc"):
+        assert_refused(fleet, untouched, "/etc/kubeproxy.ipvs cannot be made: its file system is read-only")
+
+
+FULL = """
+for size in 100M 10M 1M 100K 4K; do
+    while fallocate -l $size /fill.$((number += 1)) 2>/dev/null; do :; done
+done
+cat /dev/zero >/fill 2>/dev/null || true
+"""
+SMALL = "mkdir -p {0}; mount -t tmpfs -o size=4k,mode=755 none {0}; cat /dev/zero >{0}/fill 2>/dev/null || true"
+
+
+@pytest.mark.parametrize(("folder", "sentence"), [
+    ("/var/lib/kubeproxy.ipvs", f"{RECORD} cannot be written: no space is left on its file system. Nothing was changed."),
+    (DROP_INS, f"{DROP_INS}/90-kubeproxy-ipvs.conf cannot be written: no space is left on its file system. Nothing was changed."),
+])
+def test_a_full_file_system(fleet, untouched, folder, sentence):
+    """Of the record: nothing is begun. Of the last file: those before it are taken back."""
+    with untouched.fault(SMALL.format(folder), f"umount {folder}; rmdir {folder}"):
+        assert_refused(fleet, untouched, sentence)
+
+
+def test_a_full_disk(fleet, untouched):
+    """Not even Ansible can put its modules there: the node was not read, which is no success."""
+    with untouched.fault(FULL, "rm -f /fill*"):
+        assert_refused(fleet, untouched, "its facts could not be read")
+
+
+SYSCTL_FILE = """\
+# Kubernetes, as sealos installs it
+net.ipv4.ip_forward = 1
+net.ipv4.vs.conn_reuse_mode=0
+net.ipv4.vs.conntrack = 1
+"""
+PRE_START = """\
+#!/bin/sh
+# Open ipvs
+modprobe -- ip_vs
+sysctl --system >/dev/null
+"""
+SECOND = """\
+#!/bin/sh
+set -e
+sysctl -w net.ipv4.vs.conn_reuse_mode=0
+sysctl -q -w net.ipv4.vs.conntrack=1
+"""
+KUBELET = """\
+[Unit]
+Description=kubelet: The Kubernetes Node Agent
+
+[Service]
+ExecStartPre=/usr/local/bin/kubelet-pre-start.sh
+ExecStart=/bin/sleep infinity
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+"""
+AGENT = """\
+[Unit]
+Description=A node agent that knows better
+After=kube-proxy.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/bin/acme-tuning.sh
+
+[Install]
+WantedBy=multi-user.target
+"""
+WRITERS = {
+    "/etc/sysctl.d/sealos-k8s.conf": (SYSCTL_FILE, "0640"), "/usr/local/bin/kubelet-pre-start.sh": (PRE_START, "0755"),
+    "/usr/local/bin/acme-tuning.sh": (SECOND, "0700"), "/etc/systemd/system/kubelet.service": (KUBELET, "0644"),
+    "/etc/systemd/system/acme-tuning.service": (AGENT, "0644"),
+}
+
+
+def test_second_writers(fleet, untouched):
+    """A sysctl file that the kubelet's start applies, and a unit whose script sets 0: both are neutralised, neither wins, both come back."""
+    files = " ".join(WRITERS)
+    undo = f"systemctl disable --now -q kubelet acme-tuning; rm -f {files}; systemctl daemon-reload"
+    with untouched.fault("true", undo):
+        for path, (text, mode) in WRITERS.items():
+            untouched.put(path, text, mode)
+        untouched.run(
+            "chown nobody:nogroup /etc/sysctl.d/sealos-k8s.conf; touch -d '2021-03-04 05:06:07.123456789' /etc/sysctl.d/sealos-k8s.conf; "
+            "systemctl daemon-reload; systemctl enable --now -q kubelet acme-tuning; systemctl restart kubelet")
+        before = untouched.state()
+        remediation = fleet.play("remediate", untouched).assert_result(untouched, "changed")
+        assert sorted(remediation["neutralised"]) == ["/etc/sysctl.d/sealos-k8s.conf", "/usr/local/bin/acme-tuning.sh"]
+        assert untouched.run("cat /etc/sysctl.d/sealos-k8s.conf") == SYSCTL_FILE.replace(
+            "net.ipv4.vs.conn_reuse_mode=0", "# kubeproxy.ipvs: net.ipv4.vs.conn_reuse_mode=0").strip()
+        assert untouched.run("stat -c '%a %U %G' /etc/sysctl.d/sealos-k8s.conf /usr/local/bin/acme-tuning.sh") == "640 nobody nogroup\n700 root root"
+        script = untouched.run("cat /usr/local/bin/acme-tuning.sh").splitlines()
+        assert script[3] == "sysctl -w net.ipv4.vs.conn_reuse_mode=1" and script[2].startswith("# kubeproxy.ipvs: ")
+        assert script[:2] + script[4:] == SECOND.splitlines()[:2] + SECOND.splitlines()[3:]
+        with untouched.watch() as watch:
+            untouched.run("systemctl restart kubelet acme-tuning")
+            time.sleep(2)
+        assert watch.values() == ["1", "end"], "nobody sets 0 any more"
+        untouched.reboot()
+        wait_until(lambda: untouched.value() == "1", "1 after the boot", 10)
+        assert untouched.run("systemctl is-active kubelet acme-tuning") == "active\nactive"
+        fleet.play("rollback", untouched).assert_result(untouched, "changed")
+        assert untouched.state() == before
