@@ -306,3 +306,16 @@ class Run:
                 self.kill()
         report = json.loads(self._report.read_text(encoding="utf-8")) if self._report.exists() else None
         return Ended(status, self._output.read_text(encoding="utf-8"), report)
+
+
+def assert_repaired(fleet, node):
+    """A run comes to its end, and what it did lasts: kube-proxy sets 0 once more, and 1 comes back."""
+    ended = fleet.play("remediate", node)
+    remediation = ended.assert_result(node, "changed", "unchanged")
+    assert ended.status == 0
+    assert remediation["after"]["verdict"] == "safe"
+    with node.watch() as watch:
+        node.run(f"systemctl restart {UNIT}")
+        watch.wait_for("0", "1")
+        node.wait_until_healthy()
+    return remediation

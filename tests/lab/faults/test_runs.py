@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What breaks while a node is being repaired: kube-proxy, the node, its disk, the controller, and other programs that set the value."""
+"""Runs that are disturbed and complete all the same: the node or the controller goes away, other programs set the value."""
 
 from __future__ import annotations
 
@@ -11,78 +11,13 @@ import time
 
 import pytest
 
-from fault_tools import RECORD, SCRIPT, SERVICE, UNIT, lab, say, wait_until
-
-CONFIGURATION = "/var/lib/kube-proxy/kube-proxy-config.yaml"
-DROP_INS = f"/etc/systemd/system/{UNIT}.d"
+from fault_tools import RECORD, SERVICE, UNIT, assert_repaired, lab, say, wait_until
 
 
 @pytest.fixture(name="node", scope="module")
 def node_fixture(fleet):
     """The node of this module: a kernel above 5.9 with an older kube-proxy."""
     return fleet.node("fixed-above-5-9")
-
-
-def assert_repaired(fleet, node):
-    """A run comes to its end, and what it did lasts: kube-proxy sets 0 once more, and 1 comes back."""
-    ended = fleet.play("remediate", node)
-    remediation = ended.assert_result(node, "changed", "unchanged")
-    assert ended.status == 0
-    assert remediation["after"]["verdict"] == "safe"
-    with node.watch() as watch:
-        node.run(f"systemctl restart {UNIT}")
-        watch.wait_for("0", "1")
-        node.wait_until_healthy()
-    return remediation
-
-
-@pytest.fixture(name="first")
-def first_fixture(fleet):
-    """A node that comes before the other in the inventory, as it was made and as it must be after the test."""
-    first = fleet.node("fixed-5-10")
-    fleet.check_in(first)
-    yield first
-    fleet.put_back(first)
-
-
-def test_kube_proxy_that_does_not_start_after_the_change(fleet, first, untouched):
-    """The gate fails, the node is put back by itself and kube-proxy runs as before; the nodes of later batches are not begun."""
-    later = untouched
-    process = later.process()
-    state = later.state()
-    # systemd does not try again by itself.
-    with first.script_of_kube_proxy([f"ExecStartPre=/bin/sh -c '! test -e {SCRIPT}'", "Restart=no"]):
-        before = first.state()
-        ended = fleet.play("remediate", first, later)
-        remediation = ended.assert_result(first, "failed")
-        first.wait_until_healthy()
-        assert first.state() == before
-        assert remediation["rolled_back"] is True, remediation["reason"]
-        assert "Gate | Restart kube-proxy" in remediation["reason"] and "systemctl restart" in remediation["reason"]
-        assert remediation["after"]["value"] == 0
-    assert ended.status != 0
-    remediation = ended.assert_result(later, "not_attempted")
-    assert remediation["reason"] == "too many nodes before it have failed"
-    assert later.process() == process and later.state() == state
-
-
-def test_kube_proxy_that_crashes_again_and_again(fleet, untouched):
-    """Its configuration is broken, which only a restart shows. The node is put back, and repaired once the configuration is."""
-    make = f"cp -a {CONFIGURATION} {CONFIGURATION}.saved; sed -i s/KubeProxyConfiguration/Nonsense/ {CONFIGURATION}"
-    files = len(untouched.state())
-    before = untouched.state()
-    with untouched.fault(make, f"mv {CONFIGURATION}.saved {CONFIGURATION}"):
-        ended = fleet.play("remediate", untouched)
-        remediation = ended.assert_result(untouched, "failed")
-        assert ended.status != 0
-        after = untouched.state()
-        assert len(after) == files and [line for line in after if not line.startswith("kube-proxy ")] == [
-            line for line in before if not line.startswith("kube-proxy ")]
-        say(f"kube-proxy crashes: {remediation['reason']}")
-        assert "kube-proxy" in remediation["reason"] and UNIT in remediation["reason"]
-        assert remediation["rolled_back"] is True
-    untouched.wait_until_healthy()
-    assert assert_repaired(fleet, untouched)["result"] == "changed"
 
 
 @pytest.mark.parametrize("power", ["reboot", "power cut"])
@@ -147,49 +82,6 @@ def test_a_killed_run_is_taken_back(fleet, untouched, moment):
     assert ended.status == 0
     untouched.wait_until_healthy()
     assert untouched.state() == before
-
-
-def assert_refused(fleet, node, sentence):
-    """A run fails with SENTENCE in its reason, nothing is changed, and kube-proxy is not restarted."""
-    before, process = node.state(), node.process()
-    ended = fleet.play("remediate", node)
-    remediation = ended.assert_result(node, "failed")
-    assert ended.status != 0
-    assert sentence in remediation["reason"], remediation["reason"]
-    assert node.state() == before
-    assert "Nothing was changed." in remediation["reason"] or "could not be read" in sentence
-    assert node.process() == process
-
-
-def test_etc_is_read_only(fleet, untouched):
-    """A sentence that names the path."""
-    with untouched.fault("mount --bind /etc /etc; mount -o remount,bind,ro /etc", "umount /etc"):
-        assert_refused(fleet, untouched, "/etc/kubeproxy.ipvs cannot be made: its file system is read-only")
-
-
-FULL = """
-for size in 100M 10M 1M 100K 4K; do
-    while fallocate -l $size /fill.$((number += 1)) 2>/dev/null; do :; done
-done
-cat /dev/zero >/fill 2>/dev/null || true
-"""
-SMALL = "mkdir -p {0}; mount -t tmpfs -o size=4k,mode=755 none {0}; cat /dev/zero >{0}/fill 2>/dev/null || true"
-
-
-@pytest.mark.parametrize(("folder", "sentence"), [
-    ("/var/lib/kubeproxy.ipvs", f"{RECORD} cannot be written: no space is left on its file system. Nothing was changed."),
-    (DROP_INS, f"{DROP_INS}/90-kubeproxy-ipvs.conf cannot be written: no space is left on its file system. Nothing was changed."),
-])
-def test_a_full_file_system(fleet, untouched, folder, sentence):
-    """Of the record: nothing is begun. Of the last file: those before it are taken back."""
-    with untouched.fault(SMALL.format(folder), f"umount {folder}; rmdir {folder}"):
-        assert_refused(fleet, untouched, sentence)
-
-
-def test_a_full_disk(fleet, untouched):
-    """Not even Ansible can put its modules there: the node was not read, which is no success."""
-    with untouched.fault(FULL, "rm -f /fill*"):
-        assert_refused(fleet, untouched, "its facts could not be read")
 
 
 SYSCTL_FILE = """\
