@@ -37,10 +37,10 @@ def _fib_locals(node, net):
     return set(re.findall(r'\|--\s+(\d+\.\d+\.\d+\.\d+)\s+/32 host LOCAL', text))
 
 
-class _Addresses(object):
+class Addresses(object):
     """The node's addresses. by_interface: whether it is known on which interface each is."""
 
-    def __init__(self, node, net):
+    def __init__(self, node, net=OWN_NAMESPACE):
         listed = node_addresses(node, net)
         self.by_interface = listed is not None
         self.service = set(address for name, address in listed or [] if name == INTERFACE)
@@ -62,8 +62,8 @@ def _interface(node, net, addresses):
     return {'exists': exists, 'addresses': nothing, 'ipv4': nothing, 'ipv6': nothing}
 
 
-def _why_foreign(address, port, addresses, excluded):
-    """Why a service is not kube-proxy's: a reason, '' if it is, None if that cannot be told."""
+def why_foreign(address, port, addresses, excluded):
+    """Why a service is not kube-proxy's: a reason, '' if it is, None if that cannot be told. addresses: Addresses. excluded: Networks."""
     if address in excluded:
         return 'excluded_cidr'
     if addresses.any is None or (not addresses.by_interface and ':' in address):
@@ -109,7 +109,7 @@ class _Table(object):
             raise ValueError('address')
         self.kinds['ipv6' if ':' in endpoint[0] else 'ipv4'] += 1
         self.service = join_endpoint(*endpoint)
-        reason = _why_foreign(endpoint[0], endpoint[1], self.addresses, self.excluded)
+        reason = why_foreign(endpoint[0], endpoint[1], self.addresses, self.excluded)
         if reason is None:
             self.undecided = True
         elif reason:
@@ -204,7 +204,7 @@ def empty():
 
 def read_table(node, exclude_cidrs=(), net=OWN_NAMESPACE):
     """`table` of docs/facts.md. exclude_cidrs: ipvs.excludeCIDRs of kube-proxy's configuration. net: directory of the namespace."""
-    addresses = _Addresses(node, net)
+    addresses = Addresses(node, net)
     facts = empty()
     facts['kube_ipvs0'] = _interface(node, net, addresses)
     path = net + '/ip_vs'
