@@ -9,7 +9,7 @@ help:
 	@echo 'make audit                      audit the recorded example fleet and this machine'
 	@echo 'make audit INVENTORY=hosts.yml  audit real nodes; ARGS="-b --limit node-1" is passed on'
 	@echo 'make test                       everything'
-	@echo 'make test-quick                 what needs no root and takes less than two minutes'
+	@echo 'make test-quick                 what needs no root, in about four minutes'
 	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table faults molecule'
 	@echo 'make clean                      remove what these leave in the checkout'
 

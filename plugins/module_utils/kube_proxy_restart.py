@@ -9,16 +9,13 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import contextlib
-import errno
-import fcntl
-import os
 import time
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_health
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import read_kube_proxy
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_starts import Starts
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_lock import CannotLock, one_at_a_time
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.restart_course import PAUSE_SECONDS, RestartCourse
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.restart_ways import CannotRestart, way_to_restart
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.service_connections import ServiceTrial, answerable, spread
@@ -32,30 +29,6 @@ LOCK_PATH = '/run/kubeproxy.ipvs.restart.lock'
 IPVS = 'ipvs'
 # How long after kube-proxy is healthy a Service may need to answer again, and the pause between two tries.
 SETTLE_SECONDS, RETRY_SECONDS = 10, 0.5
-
-
-@contextlib.contextmanager
-def alone(path, seconds):
-    """Of two runs at once, the second waits for the first, at most SECONDS. Raises CannotRestart."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | getattr(os, 'O_CLOEXEC', 0), 0o600)
-    except OSError as error:
-        raise CannotRestart('%s cannot be written: %s' % (path, error.strerror))
-    try:
-        end = clock() + seconds
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except (IOError, OSError) as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
-                    raise CannotRestart('%s cannot be locked: %s' % (path, error.strerror))
-            if clock() >= end:
-                raise CannotRestart('another run restarts kube-proxy on this node for more than %d seconds' % seconds)
-            time.sleep(PAUSE_SECONDS)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class KubeProxyRestart(object):
@@ -89,9 +62,9 @@ class KubeProxyRestart(object):
             elif check_mode:
                 self._foresee()
             else:
-                with alone(self._lock_path, self._asked['wait_seconds']):
+                with one_at_a_time(self._lock_path, clock() + self._asked['wait_seconds'], 'restarts kube-proxy'):
                     self._restart()
-        except CannotRestart as error:
+        except (CannotRestart, CannotLock) as error:
             self._problem(str(error))
 
     def _problem(self, sentence):

@@ -95,10 +95,10 @@ def test_a_unit(kube_proxy):
     assert (after["mode"], after["version"], after["healthy"], after["healthy_by"], after["value"]) == ("ipvs", VERSION, True, "own_listener", 0)
     assert before["start_time"] < after["start_time"]
     assert after["starts"] == 1
-    # The value falls before it is healthy, and is seen to.
+    # The value falls before it is healthy, and is seen to: within one of the looks at it, which may be late on a busy machine.
     [change] = result["value"]["changes"]
     assert change["value"] == 0
-    assert 0 < change["after_seconds"] <= after["seconds"]
+    assert 0 < change["after_seconds"] <= after["seconds"] + 1
     assert result["value"]["at_end"] == 0
     assert result["value"]["wrong_seconds"] is None
     assert result["services"] is None
@@ -595,7 +595,7 @@ def test_two_runs_at_once(kube_proxy):
     node = kube_proxy()
     with (node.manager.directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert restart(node, wait_seconds=1)["problems"] == ["another run restarts kube-proxy on this node for more than 1 seconds"]
+        assert restart(node, wait_seconds=1)["problems"] == ["another run restarts kube-proxy on this node all the time"]
         assert len(node.manager.pids) == 1
         threading.Timer(0.5, fcntl.flock, [lock, fcntl.LOCK_UN]).start()
         result = restart(node)
