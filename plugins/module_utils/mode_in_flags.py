@@ -46,10 +46,8 @@ def variables_of_mode(text):
 
 def variables_replaced(text, names, mode):
     """Each text that comes of TEXT with one assignment to one of the variables NAMES changed, if it assigns one plain word."""
-    for name in names:
-        expression = re.compile(r'(?:^|(?<=[\s"\'=]))%s=["\']?([A-Za-z]*)(?=["\']|\s|$)' % re.escape(name), re.MULTILINE)
-        for new in _replaced(expression, text, mode):
-            yield new
+    found = r'(?:^|(?<=[\s"\'=]))%s=["\']?([A-Za-z]*)(?=["\']|\s|$)'
+    return (new for name in names for new in _replaced(re.compile(found % re.escape(name), re.MULTILINE), text, mode))
 
 
 def variables_extended(text, command, mode):

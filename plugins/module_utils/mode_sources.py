@@ -12,6 +12,8 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import itertools
+
 from ansible.module_utils.common.text.converters import to_text
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_forms, mode_in_flags, mode_in_rancher
@@ -152,32 +154,27 @@ class UnitSource(_Source):
         """The Edits that may change the mode where one is given."""
         elsewhere = self._elsewhere()
         if elsewhere is not None:
-            for edit in self.edits([elsewhere], mode_in_flags.flags_replaced, mode):
-                yield edit
-            return
+            return self.edits([elsewhere], mode_in_flags.flags_replaced, mode)
         files = _environment_files(self.node, self.unit) + _unit_files(self.unit)
-        for edit in self.edits(files, mode_in_flags.flags_replaced, mode):
-            yield edit
         command = self.unit.values('Service', 'ExecStart')[-1]['value']
-        for edit in self.edits(files, mode_in_flags.variables_replaced, mode_in_flags.variables_of_mode(command), mode):
-            yield edit
-        for other in mode_in_flags.flags_replaced(command, mode):
-            yield self.drop_in(other)
+        return itertools.chain(
+            self.edits(files, mode_in_flags.flags_replaced, mode),
+            self.edits(files, mode_in_flags.variables_replaced, mode_in_flags.variables_of_mode(command), mode),
+            (self.drop_in(other) for other in mode_in_flags.flags_replaced(command, mode)),
+        )
 
     def additions(self, mode):
         """The Edits that may give a mode where none is given."""
         elsewhere = self._elsewhere()
         if elsewhere is not None:
-            for edit in self.edits([elsewhere], self._with_argument, mode):
-                yield edit
-            return
+            return self.edits([elsewhere], self._with_argument, mode)
         command = self.unit.values('Service', 'ExecStart')[-1]
         own = [path for path in reversed(_environment_files(self.node, self.unit)) if not self._is_shared(path)]
-        for edit in self.edits(own, mode_in_flags.variables_extended, command['value'], mode):
-            yield edit
-        for edit in self.edits([command['path']], mode_in_flags.command_extended, command['line'], mode):
-            yield edit
-        yield self.drop_in('%s --%s=%s' % (command['value'], mode_in_flags.FLAG, mode))
+        return itertools.chain(
+            self.edits(own, mode_in_flags.variables_extended, command['value'], mode),
+            self.edits([command['path']], mode_in_flags.command_extended, command['line'], mode),
+            [self.drop_in('%s --%s=%s' % (command['value'], mode_in_flags.FLAG, mode))],
+        )
 
     @staticmethod
     def _with_argument(text, mode):
@@ -231,11 +228,11 @@ class RancherSource(_Source):
     def replacements(self, mode):
         """The Edits that may change the mode where one is given."""
         starts = _unit_files(self.unit) if self.unit is not None else ['/etc/init.d/' + name for name in self.node.names('/etc/init.d') or []]
-        for edit in self.edits(starts + self.config_files(), mode_in_rancher.arguments_replaced, mode):
-            yield edit
-        for entry in self.unit.values('Service', 'ExecStart')[-1:] if self.unit is not None else []:
-            for other in mode_in_rancher.arguments_replaced(entry['value'], mode):
-                yield self.drop_in(other)
+        commands = [entry['value'] for entry in self.unit.values('Service', 'ExecStart')[-1:]] if self.unit is not None else []
+        return itertools.chain(
+            self.edits(starts + self.config_files(), mode_in_rancher.arguments_replaced, mode),
+            (self.drop_in(other) for command in commands for other in mode_in_rancher.arguments_replaced(command, mode)),
+        )
 
     def additions(self, mode):
         """The Edit that adds a file with the mode."""
@@ -244,8 +241,8 @@ class RancherSource(_Source):
             known = 'version %s' % self.proxy['version'] if self.proxy['version'] else 'a version that cannot be told'
             sentence = 'no mode is set in %s, and %s is not known to add to a list with %s+ in %s'
             self.problems.append(sentence % (self.config(), known, mode_in_rancher.KEY, path))
-            return
-        yield Edit(path, self.text(path) if self.node.kind(path) == 'file' else None, mode_in_rancher.added_file(mode), '0600')
+            return []
+        return [Edit(path, self.text(path) if self.node.kind(path) == 'file' else None, mode_in_rancher.added_file(mode), '0600')]
 
 
 class Rke2Source(RancherSource):

@@ -37,7 +37,7 @@ class Asked:
     """In place of a Netlink: dump() gives what it was told of a type, ask() raises or answers what it was told."""
 
     def __init__(self, lists=None, answers=()):
-        self.lists, self.answers, self.questions, self.closed = lists or {}, list(answers), [], False
+        self.lists, self.answers, self.questions, self.closed = lists or {}, iter(answers), [], False
 
     def dump(self, kind, payload, keep, flags=0):
         self.questions.append((kind, payload, flags))
@@ -45,7 +45,7 @@ class Asked:
 
     def ask(self, kind, payload):
         self.questions.append((kind, payload))
-        answer = self.answers.pop(0) if self.answers else []
+        answer = next(self.answers, [])
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -20,7 +20,8 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.mode_switch import 
 CONFIG = "/var/lib/kube-proxy/kube-proxy-config.yaml"
 EDIT = {"path": CONFIG, "lines": [{"line": "mode: ipvs", "replacement": "mode: iptables"}]}
 NO_FOREIGN = {"state": "present", "services": 10, "foreign": 0, "foreign_services": []}
-FOREIGN = {"state": "present", "services": 11, "foreign": 1, "foreign_services": [{"protocol": "TCP", "service": "10.103.97.2:6443", "reason": "excluded_cidr"}]}
+OTHERS = [{"protocol": "TCP", "service": "10.103.97.2:6443", "reason": "excluded_cidr"}]
+FOREIGN = {"state": "present", "services": 11, "foreign": 1, "foreign_services": OTHERS}
 IPVS_TRACES = {"kube_ipvs0": True, "ip_vs_services": 10, "nft_table_kube_proxy": None}
 
 
