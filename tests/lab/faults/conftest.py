@@ -13,7 +13,7 @@ import tempfile
 
 import pytest
 
-from fault_tools import MEASURED, RECORD, Node, Run, connection, lab
+from fault_tools import MEASURED, MODE_RECORD, RECORD, Node, Run, connection, lab
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -56,16 +56,16 @@ class Fleet:
             self.put_back(node)
         if node.name not in self.as_made:
             node.wait_until_healthy()
-            self.as_made[node.name] = node.state()
+            self.as_made[node.name] = node.whole_state()
 
     def put_back(self, node):
         """Run the playbook `rollback` if there is anything to take back; then the node is as it was, byte for byte, or is made anew."""
         self.held.pop(node.name, None)
         try:
             node.wait_until_healthy()
-            if node.has(RECORD):
+            if node.has(RECORD) or node.has(MODE_RECORD):
                 self.play("rollback", node).assert_result(node, "changed")
-            assert node.state() == self.as_made[node.name]
+            assert node.whole_state() == self.as_made[node.name]
         except BaseException:
             del self.as_made[node.name]
             node.make_anew()

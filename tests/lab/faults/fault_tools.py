@@ -25,6 +25,7 @@ TESTS = HERE.parent.parent
 LAB = HERE.parent / "lab"
 VALUE = "/proc/sys/net/ipv4/vs/conn_reuse_mode"
 RECORD = "/var/lib/kubeproxy.ipvs/conn_reuse_mode.json"
+MODE_RECORD = "/var/lib/kubeproxy.ipvs/kube_proxy_mode.json"
 SCRIPT = "/etc/kubeproxy.ipvs/hold"
 UNIT = "kube-proxy.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
@@ -51,6 +52,13 @@ echo "service $(systemctl is-active kubeproxy-ipvs-hold)"
 echo "kube-proxy $(systemctl is-active UNIT)"
 systemctl show --property=ExecStartPost --property=DropInPaths --property=NeedDaemonReload UNIT | sed -e 's/ ; start_time.*//' -e 's/ ; ignore_errors.*//'
 """
+# The configuration of kube-proxy, and the mode that it tells.
+MODE = "{ exec 3<>/dev/tcp/127.0.0.1/10249 && printf 'GET /proxyMode HTTP/1.0\\r\\n\\r\\n' >&3 && tail -n 1 <&3; } 2>/dev/null"
+MODE_STATE = f"""
+cd /var/lib/kube-proxy
+find . -type f -printf '%p %m %u %g %T@\\n' -exec sha256sum {{}} + | LC_ALL=C sort
+echo "mode $({MODE})"
+"""
 HEALTHY = "{ exec 3<>/dev/tcp/127.0.0.1/10256 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '; } 2>/dev/null"
 
 
@@ -70,9 +78,9 @@ def wait_until(true, what, seconds=60, pause=0.3):
         time.sleep(pause)
 
 
-def lab(*words):
+def lab(*words, given=None):
     """Run the tool of the lab; what it printed."""
-    done = subprocess.run([LAB, *words], check=False, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([LAB, *words], check=False, capture_output=True, text=True, timeout=600, input=given)
     assert done.returncode == 0, f"lab {' '.join(words)}: {done.stderr}"
     return done.stdout
 
@@ -173,6 +181,14 @@ class Node:
     def state(self, unit=UNIT):
         """All that a repair must put back."""
         return self.run(TREE + STATE.replace("UNIT", shlex.quote(unit))).splitlines()
+
+    def whole_state(self, unit=UNIT):
+        """The same, with the configuration of kube-proxy and the mode that it tells."""
+        return self.state(unit) + self.run(MODE_STATE).splitlines()
+
+    def mode(self):
+        """The mode that kube-proxy tells, or nothing."""
+        return self.attempt(f"({MODE})").stdout.strip()
 
     def value(self):
         """The value, or nothing."""
@@ -306,6 +322,18 @@ class Run:
                 self.kill()
         report = json.loads(self._report.read_text(encoding="utf-8")) if self._report.exists() else None
         return Ended(status, self._output.read_text(encoding="utf-8"), report)
+
+
+def kill_when(fleet, node, command, seconds=120, arguments=()):
+    """Start a run and `kill -9` it once a shell command that waits for something on the node has ended."""
+    run = fleet.start("remediate", node, arguments=arguments)
+    waiting = threading.Thread(target=node.attempt, args=(command, seconds))
+    waiting.start()
+    while waiting.is_alive() and run.is_running():
+        time.sleep(0.02)
+    assert run.is_running(), run.end().output
+    run.kill()
+    waiting.join()
 
 
 def assert_repaired(fleet, node):

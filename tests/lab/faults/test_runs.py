@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
 
-from fault_tools import RECORD, SERVICE, UNIT, assert_repaired, lab, say, wait_until
+from fault_tools import RECORD, SERVICE, UNIT, assert_repaired, kill_when, lab, say, wait_until
 
 
 @pytest.fixture(name="node", scope="module")
@@ -42,18 +41,6 @@ def test_a_node_that_goes_away_between_change_and_gate(fleet, untouched, power):
     if remediation["rolled_back"]:
         assert not untouched.has(RECORD)
     assert_repaired(fleet, untouched)
-
-
-def kill_when(fleet, node, command, seconds=120):
-    """Start a run and `kill -9` it once a shell command that waits for something on the node has ended."""
-    run = fleet.start("remediate", node)
-    waiting = threading.Thread(target=node.attempt, args=(command, seconds))
-    waiting.start()
-    while waiting.is_alive() and run.is_running():
-        time.sleep(0.02)
-    assert run.is_running(), run.end().output
-    run.kill()
-    waiting.join()
 
 
 RECORD_THERE = f"until test -e {RECORD}; do sleep 0.02; done"
