@@ -10,7 +10,7 @@ help:
 	@echo 'make audit INVENTORY=hosts.yml  audit real nodes; ARGS="-b --limit node-1" is passed on'
 	@echo 'make test                       everything'
 	@echo 'make test-quick                 what needs no root, in about four minutes'
-	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table faults leftovers molecule'
+	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers molecule'
 	@echo 'make clean                      remove what these leave in the checkout'
 
 audit:
@@ -22,7 +22,7 @@ audit:
 	fi
 
 test:
-	@tests/all lint unit sanity build nodes-python kernel lab truth-table faults+leftovers molecule
+	@tests/all lint unit sanity build nodes-python kernel lab truth-table faults switch-faults+leftovers molecule
 
 test-quick:
 	@tests/all lint unit
@@ -42,10 +42,13 @@ truth-table:
 faults:
 	@tests/lab/faults/run
 
+switch-faults:
+	@tests/lab/faults/run test_switched_node.py
+
 leftovers:
 	@tests/lab/leftovers/run
 
 clean:
 	rm -rf .cache .hypothesis .pytest_cache ipvs-report kubeproxy-ipvs-*.tar.gz
 
-.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table faults leftovers molecule bench clean
+.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers molecule bench clean

@@ -281,7 +281,7 @@ class Ended:
 class Run:
     """A run of one of the playbooks, from its start."""
 
-    def __init__(self, playbook, nodes, *arguments, folder, environment="audit", python="python3", wait_seconds=60):
+    def __init__(self, playbook, nodes, *arguments, folder, environment="audit", python="python3", wait_seconds=120):
         self._mark = f"KUBEPROXY_FAULTS={uuid.uuid4()}"
         place = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=folder))
         self._output, self._report = place / "output", place / "report" / "report.json"

@@ -154,7 +154,7 @@ def test_kube_proxy_that_refuses_the_new_configuration(fleet, untouched):
     with untouched.script_of_kube_proxy([f"ExecStartPre=/bin/sh -c '! grep -q iptables {CONFIGURATION}'"]):
         before = untouched.whole_state()
         began = time.monotonic()
-        ended = fleet.play("remediate", untouched, arguments=asked(), wait_seconds=20)
+        ended = fleet.play("remediate", untouched, arguments=asked(), wait_seconds=60)
         say(f"kube-proxy refuses its configuration: put back within {time.monotonic() - began:.0f} s")
         remediation = ended.assert_result(untouched, "failed")
         assert ended.status != 0
