@@ -207,12 +207,12 @@ def mode_switch(facts, settings, target: str, foreign: str = REFUSE_FOREIGN, ign
         raise ModeSwitchError("ignored: not a list of names")
     node = facts if isinstance(facts, NodeFacts) else read(facts)
     settings, recorded = mapping(settings), mapping(recorded)
-    obstacles = _obstacles(node)
+    obstacles, refused = _obstacles(node), _words(settings.get("refused"))
     if obstacles:
-        return _result(REFUSE, node, target, obstacles)
+        # A configuration that cannot be read is why its mode is not known.
+        return _result(REFUSE, node, target, obstacles + refused)
     row = load("kube_proxy")["modes"][target]
     mode, leftovers = node.mode_effective or node.mode, target != IPVS and _has_leftovers(node)
-    refused = _words(settings.get("refused"))
     if recorded.get("from") == target and recorded.get("target") != target:
         return _result(TAKE_BACK, node, target, [f"the role moved kube-proxy from {target} to {recorded.get('target')} mode: what was there is put back"])
     if mode == target and (settings.get("up_to_date") is True or refused):

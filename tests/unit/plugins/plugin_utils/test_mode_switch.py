@@ -172,6 +172,11 @@ class TestRefused:
     def test_what_the_module_refuses(self):
         assert reasons(in_ipvs(), given=settings(files=[], refused=["line 3: a tab indents"])) == ["line 3: a tab indents"]
 
+    def test_a_malformed_configuration_is_named(self):
+        facts = in_ipvs(proxy={"mode": None, "mode_effective": None})
+        given = settings(files=[], refused=[f"{CONFIG}, line 5: a tab indents"])
+        assert reasons(facts, given=given) == ["the mode of kube-proxy is not known", f"{CONFIG}, line 5: a tab indents"]
+
     def test_nobody_knows_where(self):
         assert reasons(in_ipvs(), given=settings(files=[])) == ["it is not known where the mode of this kube-proxy is set"]
 
