@@ -95,6 +95,9 @@ _value:
     daemon_reload:
       description: Whether systemd has to read its units again.
       type: bool
+    restart:
+      description: The unit of another program that has to start anew for kube-proxy to get its arguments, as with RKE2. Else empty.
+      type: str
     leftovers:
       description: Whether something will be left to be cleared.
       type: bool

@@ -18,6 +18,8 @@ NONE, SWITCH, TAKE_BACK, CLEAR, REFUSE = "none", "switch", "take_back", "clear",
 REFUSE_FOREIGN, KEEP_FOREIGN = "refuse", "keep"
 # Forms whose configuration is that of the whole cluster.
 CLUSTER_FORMS = ("daemonset",)
+# Forms in which another program has to start anew for kube-proxy to get its arguments.
+FORMS_WITH_STARTER = ("rke2",)
 SHOWN = 5
 
 
@@ -189,6 +191,7 @@ def _result(action: str, facts: NodeFacts, target: str, reasons: list[str], **mo
         "leftovers": False,
         "exclude_cidrs": _words(facts.part("kube_proxy").get("exclude_cidrs")),
         "record": {},
+        "restart": "",
         **more,
     }
 
@@ -238,6 +241,7 @@ def mode_switch(facts, settings, target: str, foreign: str = REFUSE_FOREIGN, ign
     files = merged_files(_old_files(recorded), new)
     before = recorded.get("from") if recorded.get("from") in TARGETS else mode
     daemon_reload = settings.get("daemon_reload") is True or recorded.get("daemon_reload") is True
+    starter = (text(settings.get("restart")) or text(recorded.get("restart")) or "") if node.form in FORMS_WITH_STARTER else ""
     return _result(
         SWITCH,
         node,
@@ -249,5 +253,6 @@ def mode_switch(facts, settings, target: str, foreign: str = REFUSE_FOREIGN, ign
         cluster=cluster,
         daemon_reload=daemon_reload,
         leftovers=mode != target or leftovers,
-        record={"from": before, "target": target, "files": files, "daemon_reload": daemon_reload, "cluster": cluster},
+        restart=starter,
+        record={"from": before, "target": target, "files": files, "daemon_reload": daemon_reload, "cluster": cluster, "restart": starter},
     )

@@ -46,7 +46,7 @@ class TestSwitch:
     def test_a_plain_node(self):
         changes = mode_switch(in_ipvs(), settings(), "iptables")
         assert (changes["action"], changes["from"], changes["files"], changes["warnings"]) == ("switch", "ipvs", [EDIT], [])
-        assert changes["record"] == {"from": "ipvs", "target": "iptables", "files": [EDIT], "daemon_reload": False, "cluster": False}
+        assert changes["record"] == {"from": "ipvs", "target": "iptables", "files": [EDIT], "daemon_reload": False, "cluster": False, "restart": ""}
         assert changes["leftovers"] is True
 
     def test_configured_but_not_started(self):
@@ -79,6 +79,14 @@ class TestSwitch:
     def test_the_way_back_without_a_record(self):
         facts = in_ipvs(proxy={"mode": "iptables", "mode_effective": "iptables"}, table={"state": "absent"})
         assert mode_switch(facts, settings(), "ipvs")["action"] == "switch"
+
+    def test_another_program_starts_it(self):
+        facts, given = in_ipvs(form="rke2"), settings(restart="rke2-agent.service")
+        changes = mode_switch(facts, given, "iptables")
+        assert (changes["restart"], changes["record"]["restart"]) == ("rke2-agent.service", "rke2-agent.service")
+        again = mode_switch(facts, settings(up_to_date=True, files=[], restart=None), "iptables", recorded=changes["record"])
+        assert (again["action"], again["restart"]) == ("switch", "rke2-agent.service")
+        assert mode_switch(in_ipvs(), settings(restart="kube-proxy.service"), "iptables")["restart"] == "", "kube_proxy_restart does that"
 
     def test_a_cluster(self):
         changes = mode_switch(in_ipvs(form="daemonset"), settings(files=[], kind="configmap"), "iptables")
