@@ -9,8 +9,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import re
-import tempfile
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils import basic
@@ -18,12 +16,15 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, recorded_facts, remediation, report_text
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, check, mapping, sequence, text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, probe_cache, recorded_facts, remediation, report_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, mapping, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document, known_kernels
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy, read_policy
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.play_results import core_version, facts_in, facts_of, variables_of
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy, policy_of_node, read_policy
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.probed import with_probe
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.replaced_file import replace_file
 
 COLLECTION = "kubeproxy.ipvs 0.1.0"
 ARGUMENTS = {
@@ -36,37 +37,19 @@ ARGUMENTS = {
     "report_dir": {"type": "path", "default": "ipvs-report"},
     "known_kernels": {"type": "list", "elements": "dict", "default": []},
     "accept_inferred": {"type": "bool", "default": False},
+    "probes": {"type": "list", "elements": "dict", "default": []},
+    "not_probed": {"type": "list", "elements": "dict", "default": []},
+    "probe_cache": {"type": "path"},
     "target_kube_proxy": {"type": "str"},
     "target_kernel": {"type": "str"},
     "fail_on": {"type": "raw"},
     "query": {"type": "str"},
     "write": {"type": "bool", "default": True},
 }
+WORD = ("known_kernels", "accept_inferred", "probes")
 TARGETS = {"target_kube_proxy": "audit_target_kube_proxy", "target_kernel": "audit_target_kernel"}
-# Python words these differently in 2.7, 3.5 and 3.6; all mean that ansible-core's own modules are too new for the node.
-_TOO_OLD = re.compile(r"future feature annotations|SyntaxError|ansible-core requires a minimum of Python", re.IGNORECASE)
 
 display = Display()
-
-
-def reason_of(result, core_version: str) -> str:
-    """Why a node could not be read, in a sentence, from what its task returned."""
-    result = mapping(result)
-    if not result:
-        return "not contacted"
-    texts = [str(result[key]) for key in ("msg", "exception", "module_stderr", "module_stdout") if result.get(key)]
-    if not result.get("unreachable") and any(_TOO_OLD.search(part) for part in texts):
-        return f"the node's Python is too old for ansible-core {core_version}; ansible-core 2.16 still works with Python 2.7 and 3.6"
-    first = next((line.strip() for part in texts for line in part.splitlines() if line.strip()), "no answer")
-    stderr = str(result.get("module_stderr") or "").strip().splitlines()
-    if "MODULE FAILURE" in first and stderr:
-        first = stderr[-1].strip()
-    return report_text.clean(first.removeprefix("Task failed: "))
-
-
-def mapping_of(hostvars, host):
-    """The variables of one host, an empty mapping if there is no such host."""
-    return hostvars[host] if hostvars is not None and host in hostvars else {}
 
 
 def _variable(variables, name: str):
@@ -75,19 +58,6 @@ def _variable(variables, name: str):
         return plain(variables.get(name)) if name and name in variables else None
     except AnsibleError as error:
         return f"a variable that cannot be made out ({error})"
-
-
-def _write(path: str, content: str) -> None:
-    """Replace a file in one step."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content)
-        os.chmod(temporary, 0o640)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 class ActionModule(ActionBase):
@@ -102,6 +72,8 @@ class ActionModule(ActionBase):
         options = self._options
         try:
             known_kernels(options["known_kernels"])
+            if options["probe_cache"]:
+                probe_cache.load(options["probe_cache"])
             forecast.check_target("audit_target_kube_proxy", options["target_kube_proxy"])
             forecast.check_target("audit_target_kernel", options["target_kernel"])
             fail_on.check_fail_on(options["fail_on"])
@@ -118,10 +90,9 @@ class ActionModule(ActionBase):
         """What ansible-core cannot do on an old node it says with a SyntaxError there; say it in a sentence before."""
         minimum = getattr(basic, "_PY_MIN", None)
         if isinstance(minimum, tuple) and minimum > (3, 6):
-            core = mapping(task_vars.get("ansible_version")).get("full", "")
             display.display(
                 (
-                    f"ansible-core {core} reads nodes with Python {minimum[0]}.{minimum[1]} or newer. Older nodes are "
+                    f"ansible-core {core_version(task_vars)} reads nodes with Python {minimum[0]}.{minimum[1]} or newer. Older nodes are "
                     f"listed as not read: audit them with ansible-core 2.16."
                 )
             )
@@ -129,6 +100,8 @@ class ActionModule(ActionBase):
     def _report(self, task_vars: dict) -> dict:
         options = self._options
         self._errors, self._unreachable, self._remediation = [], [], {}
+        self._word = read_policy({key: options[key] for key in WORD})
+        self._errors += [{"path": f"probe of {item.get('node')}", "reason": str(item.get("reason"))} for item in plain(options["not_probed"])]
         for option, name in TARGETS.items():
             options[option] = self._of_all_hosts(task_vars, name, options[option])
         nodes = self._live_nodes(task_vars)
@@ -161,29 +134,17 @@ class ActionModule(ActionBase):
         return answer | ({"failed": True, "msg": sentence} if sentence else {})
 
     def _live_nodes(self, task_vars: dict) -> list[dict]:
-        hostvars, nodes = task_vars.get("hostvars", {}), []
-        core = mapping(task_vars.get("ansible_version")).get("full", "")
+        nodes: list[dict] = []
         for host in self._options["hosts"]:
-            variables = mapping_of(hostvars, host)
-            name = self._options["result_name"]
-            facts, reason = self._facts_in(plain(variables.get(name)) if name in variables else None, core)
+            variables = variables_of(task_vars, host)
+            facts, reason = facts_of(task_vars, host, self._options["result_name"])
             if self._options["outcome_name"]:
-                self._remediated(nodes, host, variables, (facts, reason), core)
+                self._remediated(nodes, host, variables, (facts, reason), core_version(task_vars))
             elif facts is None:
                 self._unreachable.append({"name": host, "reason": reason})
             else:
                 self._judge(nodes, host, facts, variables, None, self._policy(host, variables))
         return nodes
-
-    def _facts_in(self, result, core: str) -> tuple[dict | None, str]:
-        """The facts in a host's module result; none and why, if there are none."""
-        facts = mapping(mapping(result).get("ansible_facts")).get("ipvs")
-        if facts is None or mapping(result).get("unreachable"):
-            return None, reason_of(result, core)
-        try:
-            return check(facts), ""
-        except FactsError as error:
-            return None, str(error)
 
     def _remediated(self, nodes: list[dict], host: str, variables, read_before: tuple[dict | None, str], core: str) -> None:
         """Judge a host of a repair as it was before and as it is after, and keep what was done to it for the report."""
@@ -191,7 +152,7 @@ class ActionModule(ActionBase):
         after = mapping(_variable(variables, self._options["after_result_name"]))
         # A task that was skipped registers a result, too.
         if after and not after.get("skipped"):
-            facts, reason = self._facts_in(after, core)
+            facts, reason = facts_in(after, core)
         elif remediation.was_touched(outcome):
             facts, reason = None, remediation.NOT_READ_AFTER
         else:
@@ -231,7 +192,7 @@ class ActionModule(ActionBase):
 
         This task runs once, with the variables of the first host: what stands in that host's inventory is not meant for others.
         """
-        first = mapping_of(task_vars.get("hostvars"), task_vars.get("inventory_hostname"))
+        first = variables_of(task_vars, task_vars.get("inventory_hostname"))
         return value if name in load_extra_vars(self._loader) or name not in first else None
 
     def _own(self, variables, name: str, default):
@@ -240,13 +201,11 @@ class ActionModule(ActionBase):
 
     def _policy(self, name: str, variables) -> Policy:
         """What the owner says of one node's kernel, or of all; a word that cannot be used is an error of the report."""
-        options = self._options
-        own = {"known_kernels": options["known_kernels"], "accept_inferred": options["accept_inferred"]}
         try:
-            return read_policy({**own, "capabilities": self._own(variables, "audit_capabilities", None)})
+            return policy_of_node(self._word, self._own(variables, "audit_capabilities", None))
         except KnowledgeError as error:
             self._errors.append({"path": f"audit_capabilities of {name}", "reason": str(error)})
-            return read_policy(own)
+            return self._word
 
     def _judge(self, nodes: list[dict], name: str, facts: dict, variables, origin: str | None, policy: Policy) -> None:
         options = self._options
@@ -257,7 +216,7 @@ class ActionModule(ActionBase):
                 planned = forecast.forecast(facts, **targets, policy=policy)
             except forecast.TargetError as error:
                 self._errors.append({"path": f"target of {name}", "reason": str(error)})
-        nodes.append({"entry": node_entry(name, facts, policy, planned, origin), "facts": facts})
+        nodes.append({"entry": node_entry(name, facts, policy, planned, origin), "facts": with_probe(facts, policy.probes)})
 
     def _check_report(self, report: dict) -> None:
         try:
@@ -276,11 +235,11 @@ class ActionModule(ActionBase):
                 read = "read, before the change," if node.get("before") else "read"
                 origin = entry.get("origin") or f"{read} from {entry['name']} on {made}"
                 document = {"name": entry["name"], "origin": origin, "verdict": entry, "ansible_facts": {"ipvs": node["facts"]}}
-                _write(os.path.join(own, name), json.dumps(document, indent=1) + "\n")
+                replace_file(os.path.join(own, name), json.dumps(document, indent=1) + "\n")
                 written.add(name)
             self._remove_former(directory, own, written)
-            _write(os.path.join(directory, "report.json"), json.dumps(report, indent=1) + "\n")
-            _write(os.path.join(directory, "report.md"), report_text.markdown(report))
+            replace_file(os.path.join(directory, "report.json"), json.dumps(report, indent=1) + "\n")
+            replace_file(os.path.join(directory, "report.md"), report_text.markdown(report))
         except OSError as error:
             raise AnsibleActionFail(f"the report cannot be written into {directory}: {error.strerror or error}") from error
         return directory

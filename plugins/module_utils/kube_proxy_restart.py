@@ -15,7 +15,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_h
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import read_kube_proxy
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_starts import Starts
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_lock import CannotLock, one_at_a_time
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_lock import CannotLock, one_at_a_time, while_no_other
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.restart_course import PAUSE_SECONDS, RestartCourse
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.restart_ways import CannotRestart, way_to_restart
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.service_connections import ServiceTrial, answerable, spread
@@ -26,6 +26,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.value_watch import 
 VALUE = 'net.ipv4.vs.conn_reuse_mode'
 VALUE_PATH = '/proc/sys/net/ipv4/vs/conn_reuse_mode'
 LOCK_PATH = '/run/kubeproxy.ipvs.restart.lock'
+RESTARTS = 'restarts kube-proxy'
 IPVS = 'ipvs'
 # How long after kube-proxy is healthy a Service may need to answer again, and the pause between two tries.
 SETTLE_SECONDS, RETRY_SECONDS = 10, 0.5
@@ -56,13 +57,16 @@ class KubeProxyRestart(object):
 
     def run(self, check_mode=False):
         """Do it, and fill in the result."""
+        deadline = clock() + self._asked['wait_seconds']
         try:
             if not self._asked['restart']:
-                self._look()
+                # In the middle of another run's restart there is nothing to see.
+                with while_no_other(self._lock_path, deadline, RESTARTS):
+                    self._look()
             elif check_mode:
                 self._foresee()
             else:
-                with one_at_a_time(self._lock_path, clock() + self._asked['wait_seconds'], 'restarts kube-proxy'):
+                with one_at_a_time(self._lock_path, deadline, RESTARTS):
                     self._restart()
         except (CannotRestart, CannotLock) as error:
             self._problem(str(error))

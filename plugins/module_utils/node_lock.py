@@ -24,6 +24,19 @@ class CannotLock(Exception):
     """The lock was not taken; the text is why."""
 
 
+def _lock(descriptor, path, operation, deadline, what):
+    while True:
+        try:
+            fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+            return
+        except (IOError, OSError) as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                raise CannotLock('%s cannot be locked: %s' % (path, error.strerror))
+        if clock() >= deadline:
+            raise CannotLock('another run %s on this node all the time' % what)
+        time.sleep(PAUSE_SECONDS)
+
+
 @contextlib.contextmanager
 def one_at_a_time(path, deadline, what):
     """Hold the lock file PATH, which stays. WHAT another run does, for the sentence if it does so until DEADLINE. Raises CannotLock."""
@@ -32,16 +45,26 @@ def one_at_a_time(path, deadline, what):
     except OSError as error:
         raise CannotLock('%s cannot be written: %s' % (path, error.strerror))
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except (IOError, OSError) as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
-                    raise CannotLock('%s cannot be locked: %s' % (path, error.strerror))
-            if clock() >= deadline:
-                raise CannotLock('another run %s on this node all the time' % what)
-            time.sleep(PAUSE_SECONDS)
+        _lock(descriptor, path, fcntl.LOCK_EX, deadline, what)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def while_no_other(path, deadline, what):
+    """Wait until nobody holds the lock file PATH, and let nobody take it meanwhile. Where it cannot be read, or is not there, nothing is waited for.
+
+    WHAT another run does, for the sentence if it does so until DEADLINE. Raises CannotLock.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | getattr(os, 'O_CLOEXEC', 0))
+    except OSError:
+        descriptor = None
+    try:
+        if descriptor is not None:
+            _lock(descriptor, path, fcntl.LOCK_SH, deadline, what)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

@@ -43,7 +43,8 @@ options:
   restart:
     description:
       - Whether to restart it.
-      - With V(false) it is looked at once. Then O(value) and O(mode) are what must be there now, and it must be healthy.
+      - With V(false) it is looked at once, after the end of a restart by another run. Then O(value) and O(mode) are what must be there now, and it must be
+        healthy.
     type: bool
     default: true
   wait_seconds:

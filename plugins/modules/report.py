@@ -88,6 +88,21 @@ options:
     description: Whether a fix that is only inferred counts as there.
     type: bool
     default: false
+  probes:
+    description:
+      - What M(kubeproxy.ipvs.ipvs_probe) has measured, as RV(kubeproxy.ipvs.kernels_to_probe#module:rows). A row counts for every node with that kernel, before
+        every table.
+    type: list
+    elements: dict
+    default: []
+  not_probed:
+    description: Nodes whose probe did not tell everything, as RV(kubeproxy.ipvs.kernels_to_probe#module:not_measured). They are listed among the errors.
+    type: list
+    elements: dict
+    default: []
+  probe_cache:
+    description: A file of probes. With O(check_only) it is checked, else it is not looked at.
+    type: path
   target_kube_proxy:
     description: Version of kube-proxy to forecast, for example V(1.30.4). A host's own C(audit_target_kube_proxy) goes before it.
     type: str

@@ -16,9 +16,10 @@ from __future__ import annotations
 import datetime
 import functools
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, mapping
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, mapping, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import CAPABILITIES, expression, load, source_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.probed import kernel_of
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Version, build_date, leading_version, version
 
 UNKNOWN = "unknown"
@@ -137,10 +138,27 @@ def _from_build_date(capability: str, row: dict | None, facts: NodeFacts) -> dic
     return _answer("no", "build_date", entry, built=built.isoformat())
 
 
-def _from_probe(capability: str, facts: NodeFacts) -> dict | None:
-    result = facts.probe.get(capability)
+def _from_probe(capability: str, facts: NodeFacts, policy: Policy) -> dict | None:
+    """What was measured on this node, or on another one with the same kernel."""
+    if capability == "reuse_without_drop" and facts.old_conntrack_switch == 0:
+        # In a namespace of its own the fix is switched on; on this node it is not (see _from_sysctl).
+        return None
+    row = policy.probes.get(kernel_of(facts)) or facts.probe
+    result = mapping(row.get("capabilities") or row).get(capability)
     state = mapping(result).get("state", result)
-    return {"state": state, "evidence": "probe", "confidence": "proven", "source": "measured on this kernel"} if state in ("yes", "no") else None
+    if state not in ("yes", "no"):
+        return None
+    where = ", ".join(part for part in (text(row.get("node")), text(row.get("date"))) if part)
+    return {"state": state, "evidence": "probe", "confidence": "proven", "source": f"measured on this kernel{f' ({where})' if where else ''}"}
+
+
+def _contradictions(chosen: dict, given: list[dict]) -> list[dict]:
+    """Where there was a probe, what it and the answer that counts contradict each other in."""
+    others = given if chosen["evidence"] == "probe" else [answer for answer in given if answer["evidence"] == "probe"]
+    pair = {"yes": "no", "no": "yes"}
+    return [
+        {key: answer[key] for key in ("state", "evidence", "confidence", "source")} for answer in others if answer["state"] == pair.get(chosen["state"])
+    ]
 
 
 FIRST_WITH_SYSCTL = "4.1"
@@ -197,7 +215,7 @@ def _judge(capability: str, facts: NodeFacts, policy: Policy) -> dict:
     row = find_row(facts, load("kernels")["rows"])
     answers = (
         _from_operator(capability, facts, policy),
-        _from_probe(capability, facts),
+        _from_probe(capability, facts, policy),
         _mainline(capability, facts.kernel_version),
         _from_sysctl(capability, facts),
         _from_symbols(capability, facts),
@@ -212,6 +230,9 @@ def _judge(capability: str, facts: NodeFacts, policy: Policy) -> dict:
     chosen = given[0]
     if _is_weak(chosen):
         chosen = next((answer for answer in given if not _is_weak(answer)), chosen)
+    against = _contradictions(chosen, given)
+    if against:
+        return {**chosen, "contradicted_by": against}
     if chosen["state"] == "yes" and _is_weak(chosen) and chosen["evidence"] != "operator" and not policy.accept_inferred:
         return {**chosen, "state": UNKNOWN, "leaning": "yes"}
     return chosen

@@ -181,6 +181,17 @@ def _foreign(facts: NodeFacts):
         yield finding("foreign_ipvs_services", count=count, example=text(first.get("service")))
 
 
+def _contradictions(capabilities: dict):
+    """What was measured on the kernel and what is said of it are not the same. A contradiction of something that was only inferred is no surprise."""
+    for name, answer in capabilities.items():
+        for other in answer.get("contradicted_by", ()):
+            measured = other["state"] if answer["evidence"] != "probe" else answer["state"]
+            said = answer if other["evidence"] == "probe" else other
+            severity = "low" if said["confidence"] == "inferred" else None
+            words = {"capability": name, "evidence": said["evidence"].replace("_", " "), "state": said["state"], "source": said["source"]}
+            yield finding("probe_contradicts", severity=severity, measured=measured, **words)
+
+
 def _reading(facts: NodeFacts):
     if facts.live_patches:
         yield finding("live_patch", names=", ".join(facts.live_patches[:5]))
@@ -190,8 +201,8 @@ def _reading(facts: NodeFacts):
         yield finding("unreadable", count=len(unreadable), example=f"{text(first.get('path'))} ({text(first.get('reason'))})")
 
 
-def find(facts: NodeFacts, applies: bool | None, entries: dict) -> list[dict]:
-    """The findings of a node, worst first. applies: whether kube-proxy runs in IPVS mode; entries: the moments."""
+def find(facts: NodeFacts, applies: bool | None, entries: dict, capabilities: dict) -> list[dict]:
+    """The findings of a node, worst first. applies: whether kube-proxy runs in IPVS mode; entries: the moments; capabilities: those of its kernel."""
     found = []
     if applies:
         for group in (
@@ -202,6 +213,7 @@ def find(facts: NodeFacts, applies: bool | None, entries: dict) -> list[dict]:
             _writers(facts),
             _version(facts),
             _pressure(facts, entries),
+            _contradictions(capabilities),
         ):
             found.extend(group)
     elif applies is False and facts.form is not None:

@@ -132,7 +132,7 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
         "capabilities": can_then,
         "capabilities_now": can_now,
         "moments": entries,
-        "findings": find(rebooted, applies, entries),
+        "findings": find(rebooted, applies, entries, can_then),
         "plan": make_plan(rebooted, applies, can_then, after),
         "transitions": transitions(before, rebooted, letters) if applies is not False else [],
         "modes": {

@@ -52,7 +52,7 @@ def _first_error(instance, schema: dict) -> str | None:
     try:
         import jsonschema
     except ImportError as error:
-        raise KnowledgeError("the Python package jsonschema is needed to check additional kernel rows: pip install jsonschema") from error
+        raise KnowledgeError("the Python package jsonschema is needed to check what was handed in: pip install jsonschema") from error
     validator = jsonschema.Draft202012Validator(schema)
     problem = jsonschema.exceptions.best_match(validator.iter_errors(instance))
     if problem is None:
@@ -66,6 +66,13 @@ def check_document(name: str, document) -> None:
     problem = _first_error(plain(document), load_schema(name))
     if problem:
         raise KnowledgeError(f"{name}: {problem}")
+
+
+def check_part(name: str, part: str, document, what: str) -> None:
+    """Raise KnowledgeError, which begins with WHAT, if DOCUMENT does not follow the definition PART of the schema NAME."""
+    problem = _first_error(document, {"$defs": load_schema(name)["$defs"], "$ref": f"#/$defs/{part}"})
+    if problem:
+        raise KnowledgeError(f"{what}: {problem}")
 
 
 def _states_as_words(row):
@@ -92,16 +99,12 @@ def known_kernels(rows) -> list[dict]:
     rows = plain(rows)
     if not isinstance(rows, list):
         raise KnowledgeError(f"additional kernel rows must be a list, not {type(rows).__name__}")
-    schema = dict(load_schema("kernels"))
-    row_schema = {"$defs": schema["$defs"], "$ref": "#/$defs/row"}
     checked, keys = [], set()
     for index, row in enumerate(rows):
         name = _name_of(row, index)
         if isinstance(row, dict):
             row = _states_as_words(row)
-        problem = _first_error(row, row_schema)
-        if problem:
-            raise KnowledgeError(f"additional kernel {name}: {problem}")
+        check_part("kernels", "row", row, f"additional kernel {name}")
         for place, pattern in list(row["match"].items()) + ([("base", row["base"]["pattern"])] if "base" in row else []):
             try:
                 compiled = expression(pattern)

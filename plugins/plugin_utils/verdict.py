@@ -93,7 +93,7 @@ def judge_node(node: NodeFacts, policy: Policy) -> dict:
         "verdict": worst(entry["verdict"] for entry in entries.values()),
         "capabilities": capabilities,
         "moments": entries,
-        "findings": find(node, applies, entries),
+        "findings": find(node, applies, entries, capabilities),
         "plan": make_plan(node, applies, capabilities, entries),
     }
 

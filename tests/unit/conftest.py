@@ -15,9 +15,20 @@ from node_trees import write_tree
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 
 
-# A test that fails now and then says nothing about the change at hand: the same examples are tried every time.
-settings.register_profile("repeatable", derandomize=True)
+# A test that fails now and then says nothing about the change at hand: the same examples are tried every time, however slow the machine is.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+# These look at the processes of this machine, or start some that others would see: one after the other, in one of the processes of pytest-xdist.
+ON_THIS_MACHINE = ("playbooks", "roles", "test_restarting.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Keep them together."""
+    for item in items:
+        if any(part in item.path.parts for part in ON_THIS_MACHINE):
+            item.add_marker(pytest.mark.xdist_group("this machine"))
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import N
 
 UNIT = "kube-proxy.service"
 VERSION = "1.20.2"
+# On a slow machine.
+START_SECONDS = 20
 # Runs as `kube-proxy SCRIPT BEHAVIOUR --config=FILE`.
 PROCESS = r"""
 import ctypes, json, os, select, signal, socket, sys, time
@@ -108,15 +110,23 @@ class Manager:
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._serve, self._supervise)]
 
     def start(self):
-        """Start the process for the first time, and wait until it listens."""
+        """Start the process for the first time, and wait until it is named as it is to be, and listens."""
         self._spawn()
+        self._wait_for_its_name()
         self.wait_until_it_listens()
         for thread in self._threads:
             thread.start()
 
+    def _wait_for_its_name(self):
+        end = time.monotonic() + START_SECONDS
+        while self.process is not None and time.monotonic() < end:
+            if pathlib.Path(f"/proc/{self.process.pid}/comm").read_text() == "kube-proxy\n":
+                break
+            time.sleep(0.02)
+
     def wait_until_it_listens(self):
         """As long as it may take on a slow machine."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + START_SECONDS
         while self.process is not None and time.monotonic() < end:
             try:
                 for port in self.ports:

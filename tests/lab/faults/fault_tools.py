@@ -30,8 +30,9 @@ SCRIPT = "/etc/kubeproxy.ipvs/hold"
 UNIT = "kube-proxy.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 SERVICE = "kubeproxy-ipvs-hold.service"
-# A start of kube-proxy sets 0. For so long it may be there, in a virtual machine that shares two cores with others.
-WRONG_SECONDS = 4
+# A start of kube-proxy sets 0. For so long it may be there, in a virtual machine that shares two cores with others: there it is below 2 seconds on a
+# machine that does nothing else, and what it was is said at the end. What does not hold the value at all fails by any limit.
+WRONG_SECONDS = 20
 # What a test says of the times that it measured, for the end of the run.
 MEASURED = []
 
@@ -67,7 +68,7 @@ def say(words):
     MEASURED.append(words)
 
 
-def wait_until(true, what, seconds=60, pause=0.3):
+def wait_until(true, what, seconds=180, pause=0.3):
     """Until TRUE() is, and what it gave; an AssertionError that names WHAT after SECONDS."""
     deadline = time.monotonic() + seconds
     while True:
@@ -127,7 +128,7 @@ class Watch:
         """How long the value was VALUE, each time that it was and has ended."""
         return [round(after[0] - before[0], 2) for before, after in itertools.pairwise(list(self.changes)) if before[1] == value]
 
-    def wait_for(self, *values, seconds=60):
+    def wait_for(self, *values, seconds=180):
         """Until the last values that were seen are these."""
         wait_until(lambda: self.values()[-len(values):] == list(values), f"the value becomes {', '.join(values)}", seconds, pause=0.1)
 
@@ -206,7 +207,7 @@ class Node:
         """Whether kube-proxy is."""
         return self.attempt(HEALTHY, seconds=20).returncode == 0
 
-    def wait_until_healthy(self, seconds=120):
+    def wait_until_healthy(self, seconds=240):
         """Until kube-proxy is."""
         wait_until(self.is_healthy, f"kube-proxy of {self.name} is healthy", seconds)
 
@@ -214,7 +215,7 @@ class Node:
         """What tells one boot from another, or nothing."""
         return self.attempt("cat /proc/sys/kernel/random/boot_id", seconds=15).stdout.strip()
 
-    def wait_for_boot(self, other_than, seconds=180):
+    def wait_for_boot(self, other_than, seconds=400):
         """Until it is there again, with a healthy kube-proxy."""
         def again():
             boot = self.boot()
@@ -281,7 +282,7 @@ class Ended:
 class Run:
     """A run of one of the playbooks, from its start."""
 
-    def __init__(self, playbook, nodes, *arguments, folder, environment="audit", python="python3", wait_seconds=120):
+    def __init__(self, playbook, nodes, *arguments, folder, environment="audit", python="python3", wait_seconds=180):
         self._mark = f"KUBEPROXY_FAULTS={uuid.uuid4()}"
         place = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=folder))
         self._output, self._report = place / "output", place / "report" / "report.json"
@@ -289,7 +290,7 @@ class Run:
         # Two labs have nodes of the same names: connections of their own for these.
         variables = {
             "audit_report_dir": str(place / "report"), "ansible_control_path_dir": str(folder / "cp"), "remediate_wait_seconds": wait_seconds,
-            "verify_wait_seconds": wait_seconds, "remediate_reconnect_seconds": 120,
+            "verify_wait_seconds": wait_seconds, "remediate_reconnect_seconds": 300,
         }
         command = [
             TESTS / "run", home, "ansible-playbook", "-i", connection()["inventory"], f"kubeproxy.ipvs.{playbook}", "-l", ",".join(node.name for node in nodes),
@@ -313,7 +314,7 @@ class Run:
                     os.kill(int(path.name), signal.SIGKILL)
         self._process.wait()
 
-    def end(self, seconds=400):
+    def end(self, seconds=1200):
         """Wait for its end; an Ended."""
         try:
             status = self._process.wait(seconds)
@@ -324,7 +325,7 @@ class Run:
         return Ended(status, self._output.read_text(encoding="utf-8"), report)
 
 
-def kill_when(fleet, node, command, seconds=120, arguments=()):
+def kill_when(fleet, node, command, seconds=300, arguments=()):
     """Start a run and `kill -9` it once a shell command that waits for something on the node has ended."""
     run = fleet.start("remediate", node, arguments=arguments)
     waiting = threading.Thread(target=node.attempt, args=(command, seconds))

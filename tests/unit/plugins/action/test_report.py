@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.kubeproxy.ipvs.plugins.action.report import reason_of
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.play_results import reason_of
 
 TOO_OLD = "the node's Python is too old for ansible-core 2.19.1; ansible-core 2.16 still works with Python 2.7 and 3.6"
 

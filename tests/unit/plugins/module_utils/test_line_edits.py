@@ -18,7 +18,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units impor
 LINES = st.lists(st.sampled_from(["", "mode: ipvs", "mode: iptables", "a", "b ", "é"]), max_size=5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LINES, st.integers(0, 4), st.sampled_from(["mode: iptables", "c"]), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
 def test_the_entry_makes_what_was_meant(lines, place, new, end, at_the_end, insert):
     before = end.join(lines) + (end if at_the_end else "")

@@ -51,7 +51,7 @@ FLAGS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(FLAGS, st.sampled_from([" ", "  ", " \\\n  "]), st.sampled_from(["iptables", "nftables", "ipvs"]))
 def test_the_first_offer_is_the_flag_that_decides(flags, blank, mode):
     text = blank.join(flags)

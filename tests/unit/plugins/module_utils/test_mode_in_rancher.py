@@ -42,7 +42,7 @@ ARGUMENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ARGUMENTS, st.sampled_from([None, True, False]), st.sampled_from([None, "'", '"']))
 def test_of_whatever_yaml_one_argument_changes(arguments, flow, quotes):
     text = yaml.safe_dump({"token": "proxy-mode", "kube-proxy-arg": arguments}, default_flow_style=flow, default_style=quotes)

@@ -186,7 +186,7 @@ def _written(document, style, data):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(DOCUMENTS, GIVEN_MODES, st.sampled_from(MODES), st.sampled_from(["block", "flow", "json", "json indented"]), st.booleans(), st.data())
 def test_pyyaml_sees_the_mode_change_and_nothing_else(document, given_mode, mode, style, dos, data):
     document = {**document, "kind": KIND}
@@ -213,7 +213,7 @@ def test_pyyaml_sees_the_mode_change_and_nothing_else(document, given_mode, mode
         assert edited(new, given_mode)[0] == text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.sampled_from(

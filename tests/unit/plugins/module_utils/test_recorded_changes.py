@@ -1862,7 +1862,7 @@ RUNS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(RUNS, max_size=6))
 def test_any_sequence_of_runs_some_of_them_killed(runs):
     with tempfile.TemporaryDirectory() as directory:

@@ -154,7 +154,7 @@ def test_what_others_add_stays(content, lines, added):
         assert found.count(line) >= sum(line == other for _index, other in added)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(CONTENT, line_sets(), line_sets())
 def test_apply_apply_restore(content, first, second):
     with tempfile.TemporaryDirectory() as directory:

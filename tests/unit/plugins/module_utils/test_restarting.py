@@ -603,9 +603,26 @@ def test_two_runs_at_once(kube_proxy):
     assert result["changed"]
 
 
+def test_a_look_waits_for_the_restart_of_another_run(kube_proxy):
+    node = kube_proxy()
+    with (node.manager.directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        node.put_value(1)
+        assert restart(node, restart=False, wait_seconds=1)["problems"] == ["another run restarts kube-proxy on this node all the time"]
+
+        def end():
+            node.put_value(0)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        threading.Timer(0.5, end).start()
+        assert restart(node, restart=False, value=0)["problems"] == []
+
+
 def test_a_lock_that_is_a_link(kube_proxy):
     node = kube_proxy()
     (node.manager.directory / "lock").symlink_to("elsewhere")
+    # Only a restart needs it.
+    assert restart(node, restart=False)["problems"] == []
     [problem] = restart(node)["problems"]
     assert problem.startswith(f"{node.manager.directory}/lock cannot be written")
     assert not (node.manager.directory / "elsewhere").exists()

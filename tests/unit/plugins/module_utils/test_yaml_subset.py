@@ -123,21 +123,21 @@ DOCUMENTS = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(DOCUMENTS, st.sampled_from([None, False, True]), st.sampled_from([40, 80, 4000]), st.booleans())
 def test_property_reads_what_pyyaml_writes(document, flow, width, indentless):
     text = yaml.safe_dump(document, default_flow_style=flow, width=width, allow_unicode=indentless)
     assert parse(text) == yaml.safe_load(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(DOCUMENTS)
 def test_property_reads_json(document):
     assert parse(json.dumps(document)) == document
     assert parse(json.dumps(document, indent=2)) == document
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text(max_size=200) | st.text("ab:-[]{}\"'#|>&*? \n\t", max_size=60))
 def test_property_any_text_is_read_or_refused(text):
     try:

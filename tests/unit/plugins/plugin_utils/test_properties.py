@@ -92,7 +92,7 @@ FACTS = st.fixed_dictionaries(
     },
     optional={"table": ANYTHING, "pressure": ANYTHING, "unreadable": ANYTHING},
 )
-MANY = settings(max_examples=250, deadline=None)
+MANY = settings(max_examples=250)
 
 
 @MANY
@@ -170,7 +170,7 @@ def test_any_forecast_is_complete(facts, kube_proxy, kernel):
     assert json.loads(json.dumps(result)) == result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.text(max_size=30), FACTS), max_size=4), st.booleans())
 def test_any_report_follows_its_schema_and_can_be_printed(nodes, planned):
     entries = [node_entry(name, facts, None, forecast(facts, "1.30.4", "6.1.0") if planned else None) for name, facts in nodes]

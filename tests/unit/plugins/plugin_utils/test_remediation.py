@@ -228,7 +228,7 @@ class TestFilter:
             fleet_filter({}, remediation=[1])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.text(max_size=8), OUTCOMES | ANYTHING, STATES, STATES, st.booleans()), max_size=4), ANYTHING, ANYTHING)
 def test_any_outcome_gives_a_report_that_follows_its_schema_and_can_be_printed(nodes, record, outcome):
     entries, records = {}, {"z": {"outcome": outcome}, "y": record}

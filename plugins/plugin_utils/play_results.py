@@ -1,0 +1,59 @@
+# Copyright: the kubeproxy.ipvs authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the hosts of a play have registered, on the controller: the facts in a module's result, or why there are none."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, check, mapping
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import clean
+
+# Python words these differently in 2.7, 3.5 and 3.6; all mean that ansible-core's own modules are too new for the node.
+_TOO_OLD = re.compile(r"future feature annotations|SyntaxError|ansible-core requires a minimum of Python", re.IGNORECASE)
+
+
+def core_version(task_vars: dict) -> str:
+    """The version of ansible-core that runs, an empty text if it does not say."""
+    return str(mapping(task_vars.get("ansible_version")).get("full", ""))
+
+
+def variables_of(task_vars: dict, host: str):
+    """The variables of one host, an empty mapping if there is no such host."""
+    hostvars = task_vars.get("hostvars")
+    return hostvars[host] if hostvars is not None and host in hostvars else {}
+
+
+def reason_of(result, core: str) -> str:
+    """Why a node could not be read, in a sentence, from what its task returned. core: version of ansible-core."""
+    result = mapping(result)
+    if not result:
+        return "not contacted"
+    texts = [str(result[key]) for key in ("msg", "exception", "module_stderr", "module_stdout") if result.get(key)]
+    if not result.get("unreachable") and any(_TOO_OLD.search(part) for part in texts):
+        return f"the node's Python is too old for ansible-core {core}; ansible-core 2.16 still works with Python 2.7 and 3.6"
+    first = next((line.strip() for part in texts for line in part.splitlines() if line.strip()), "no answer")
+    stderr = str(result.get("module_stderr") or "").strip().splitlines()
+    if "MODULE FAILURE" in first and stderr:
+        first = stderr[-1].strip()
+    return clean(first.removeprefix("Task failed: "))
+
+
+def facts_in(result, core: str) -> tuple[dict | None, str]:
+    """The facts in a result of the module ipvs_facts; none and why, if there are none. core: version of ansible-core."""
+    facts = mapping(mapping(result).get("ansible_facts")).get("ipvs")
+    if facts is None or mapping(result).get("unreachable"):
+        return None, reason_of(result, core)
+    try:
+        return check(facts), ""
+    except FactsError as error:
+        return None, str(error)
+
+
+def facts_of(task_vars: dict, host: str, name: str) -> tuple[dict | None, str]:
+    """The same for what a host has registered in the variable NAME."""
+    variables = variables_of(task_vars, host)
+    return facts_in(plain(variables.get(name)) if name in variables else None, core_version(task_vars))
