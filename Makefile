@@ -10,7 +10,8 @@ help:
 	@echo 'make audit INVENTORY=hosts.yml  audit real nodes; ARGS="-b --limit node-1" is passed on'
 	@echo 'make test                       everything'
 	@echo 'make test-quick                 what needs no root, in about four minutes'
-	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers molecule'
+	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers probe molecule'
+	@echo 'make ipvs_probe.py              the probe as one file, for a node without Ansible'
 	@echo 'make clean                      remove what these leave in the checkout'
 
 audit:
@@ -49,7 +50,16 @@ switch-faults:
 leftovers:
 	@tests/lab/leftovers/run
 
+# The probe as one file, for nodes without Ansible. See docs/probe.md.
+ipvs_probe.py: standalone/build.py standalone/main.py $(wildcard plugins/module_utils/*.py)
+	@environment=$$(tests/environment.sh audit) && "$$environment/bin/python" standalone/build.py >$@.new && mv $@.new $@
+	@echo "$@: copy it to a node and run it as root: python3 $@"
+
+probe:
+	@tests/lab/probe/run
+
 clean:
+	rm -f ipvs_probe.py
 	rm -rf .cache .hypothesis .pytest_cache ipvs-report kubeproxy-ipvs-*.tar.gz
 
-.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers molecule bench clean
+.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers molecule bench probe clean

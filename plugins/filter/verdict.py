@@ -24,7 +24,7 @@ options:
     description:
       - The owner's word, a mapping. C(capabilities) sets C(reuse_without_drop), C(respects_zero_weight) or C(flushes_deleted) to V(yes),
         V(no) or V(unknown); C(known_kernels) is a list of rows like those of C(kernels.yml), asked before them;
-        C(accept_inferred) counts a fix that is only inferred.
+        C(accept_inferred) counts a fix that is only inferred; C(probes) is the list C(probes) of a file of C(audit_probe_cache).
     type: dict
     required: false
 """
@@ -44,7 +44,8 @@ _value:
   description:
     - The verdict.
     - C(verdict) is the worst of the moments, worst first V(stale_backends), V(syn_delay), V(unknown), V(uneven_load), V(safe), V(not_applicable).
-    - C(capabilities) has C(state), C(evidence), C(confidence) and C(source) of each capability.
+    - C(capabilities) has C(state), C(evidence), C(confidence) and C(source) of each capability. Where a probe and other evidence contradict each other,
+      C(contradicted_by) has those of the evidence that does not count.
     - C(moments) has C(value) and C(verdict) at V(now), V(kube_proxy_restart), V(kubelet_restart) and V(reboot), and the C(writer) that sets it.
     - C(findings) is a list of C(key), C(severity) and C(text), worst first.
     - C(plan) has C(action) (V(none), V(set), V(hold), V(switch_mode), V(upgrade_kernel), V(upgrade_kube_proxy), V(decide) or V(probe)), C(value),

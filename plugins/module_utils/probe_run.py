@@ -78,7 +78,7 @@ def _attempt(rule, ways):
     try:
         measurement = Measurement(rule, ways)
         try:
-            return dict(judge(measurement.run()), way=measurement.way)
+            return dict(judge(measurement.run()), conntrack=measurement.way)
         finally:
             measurement.close()
     except (ProbeProblem, NetlinkError) as problem:
@@ -160,7 +160,7 @@ def _end(child):
 
 
 def probe(is_there, ways=WAYS, limit=LIMIT):
-    """{capabilities, answer, reason, seconds, kernel, way}: ask the kernel. way: how conntrack was made to track, None if that did not come to pass.
+    """{capabilities, answer, reason, seconds, kernel, conntrack}: ask the kernel. conntrack: how conntrack was made to track, None if that did not come to pass.
 
     Nothing is loaded, and nothing in the namespace of the caller is changed. refusal has been asked before. is_there: tells whether a module is there.
     """
@@ -184,4 +184,4 @@ def probe(is_there, ways=WAYS, limit=LIMIT):
             result = json.loads(data.decode('ascii'))
         except ValueError:
             result = nothing_known('the process that measures was ended')
-    return dict({'way': None}, **dict(result, seconds=round(clock() - began, 2), kernel=kernel()))
+    return dict({'conntrack': None}, **dict(result, seconds=round(clock() - began, 2), kernel=kernel()))

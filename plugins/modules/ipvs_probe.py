@@ -149,12 +149,6 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_judgment impo
 WOULD = 'check mode: it would be measured in network namespaces of its own'
 
 
-def _returned(result):
-    """What the module calls it."""
-    names = ('capabilities', 'answer', 'reason', 'seconds', 'kernel')
-    return dict(((name, result[name]) for name in names), conntrack=result['way'])
-
-
 def _load(module, names):
     """Load modules of the kernel; ends with a sentence if that fails."""
     program = module.get_bin_path('modprobe')
@@ -183,8 +177,8 @@ def main():
         module.fail_json(msg='not measured: ' + reason, changed=bool(missing))
     if module.check_mode:
         would = WOULD + (', after loading %s' % ', '.join(missing) if missing else '')
-        module.exit_json(changed=bool(missing), **_returned(dict(nothing_known(would), seconds=0.0, kernel=probe_run.kernel(), way=None)))
-    module.exit_json(changed=bool(missing), **_returned(probe_run.probe(there)))
+        module.exit_json(changed=bool(missing), **dict(nothing_known(would), seconds=0.0, kernel=probe_run.kernel(), conntrack=None))
+    module.exit_json(changed=bool(missing), **probe_run.probe(there))
 
 
 if __name__ == '__main__':

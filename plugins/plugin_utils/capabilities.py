@@ -152,15 +152,6 @@ def _from_probe(capability: str, facts: NodeFacts, policy: Policy) -> dict | Non
     return {"state": state, "evidence": "probe", "confidence": "proven", "source": f"measured on this kernel{f' ({where})' if where else ''}"}
 
 
-def _contradictions(chosen: dict, given: list[dict]) -> list[dict]:
-    """Where there was a probe, what it and the answer that counts contradict each other in."""
-    others = given if chosen["evidence"] == "probe" else [answer for answer in given if answer["evidence"] == "probe"]
-    pair = {"yes": "no", "no": "yes"}
-    return [
-        {key: answer[key] for key in ("state", "evidence", "confidence", "source")} for answer in others if answer["state"] == pair.get(chosen["state"])
-    ]
-
-
 FIRST_WITH_SYSCTL = "4.1"
 
 
@@ -211,6 +202,24 @@ def _is_weak(answer: dict) -> bool:
     return answer["confidence"] == "inferred"
 
 
+def _choose(given: list[dict]) -> dict:
+    """The first answer, but for one that is merely inferred where there is another."""
+    return next((answer for answer in given if not _is_weak(answer)), given[0]) if _is_weak(given[0]) else given[0]
+
+
+def _contradiction(given: list[dict]) -> list[dict]:
+    """Of a probe and the answer that would count without it, if they contradict each other, the one that does not count."""
+    chosen = _choose(given)
+    if chosen["evidence"] == "probe":
+        others = [answer for answer in given if answer is not chosen]
+        against = _choose(others) if others else None
+    else:
+        against = next((answer for answer in given if answer["evidence"] == "probe"), None)
+    if against is None or {against["state"], chosen["state"]} != {"yes", "no"}:
+        return []
+    return [{key: against[key] for key in ("state", "evidence", "confidence", "source")}]
+
+
 def _judge(capability: str, facts: NodeFacts, policy: Policy) -> dict:
     row = find_row(facts, load("kernels")["rows"])
     answers = (
@@ -227,10 +236,8 @@ def _judge(capability: str, facts: NodeFacts, policy: Policy) -> dict:
     given = [answer for answer in answers if answer]
     if not given:
         return {"state": UNKNOWN, **({"row": row["key"]} if row else {})}
-    chosen = given[0]
-    if _is_weak(chosen):
-        chosen = next((answer for answer in given if not _is_weak(answer)), chosen)
-    against = _contradictions(chosen, given)
+    chosen = _choose(given)
+    against = _contradiction(given)
     if against:
         return {**chosen, "contradicted_by": against}
     if chosen["state"] == "yes" and _is_weak(chosen) and chosen["evidence"] != "operator" and not policy.accept_inferred:

@@ -4,6 +4,8 @@
 
 """Kernels that run as ordinary programs (user-mode Linux): Debian's own, and built ones with capabilities switched on or off.
 
+A further kind is one of these under another name: a kernel that lies about what it can do.
+
 An artifact of a kernel is a folder with the program `linux` and its modules below `lib/modules`.
 """
 
@@ -20,7 +22,12 @@ from kubeproxy_lab import packages, workshop
 from kubeproxy_lab.storage import CACHE, LabError, artifact, key, locked, remove, run, say
 
 HERE = pathlib.Path(__file__).parent.parent
+KINDS = ("package", "source", "same_as")
 CAPABILITIES = ("reuse_without_drop", "respects_zero_weight", "flushes_deleted")
+
+# struct new_utsname up to `release`: the name of the system and that of the node, each in as much room (include/uapi/linux/utsname.h).
+UTSNAME_ROOM = 65
+UTSNAME = b"Linux".ljust(UTSNAME_ROOM, b"\0") + b"(none)".ljust(UTSNAME_ROOM, b"\0")
 
 HEADER, CORE, CONN, CONTROL = "include/net/ip_vs.h", "net/netfilter/ipvs/ip_vs_core.c", "net/netfilter/ipvs/ip_vs_conn.c", "net/netfilter/ipvs/ip_vs_ctl.c"
 # What takes a capability out of a kernel that has it: (file, what is there exactly once, what stands there then).
@@ -53,6 +60,7 @@ class Kernel:
     name: str
     package: str | None
     source: str | None
+    same_as: str | None
     release: str | None
     capabilities: tuple[tuple[str, bool], ...]
 
@@ -70,14 +78,16 @@ def declared() -> dict[str, Kernel]:
 
 def _kernel(name: str, row: dict) -> Kernel:
     capabilities = row.get("capabilities", {})
-    if sorted(capabilities) != sorted(CAPABILITIES) or bool(row.get("package")) == bool(row.get("source")):
-        raise LabError(f"kernels.yml: {name} needs all of {', '.join(CAPABILITIES)} and either package or source")
-    return Kernel(name, row.get("package"), row.get("source"), row.get("release"), tuple(capabilities.items()))
+    if sorted(capabilities) != sorted(CAPABILITIES) or len([kind for kind in KINDS if row.get(kind)]) != 1:
+        raise LabError(f"kernels.yml: {name} needs all of {', '.join(CAPABILITIES)} and one of {', '.join(KINDS)}")
+    return Kernel(name, *(row.get(kind) for kind in KINDS), row.get("release"), tuple(capabilities.items()))
 
 
 def _recipe(kernel: Kernel):
     if kernel.package:
         return (kernel.package, "user-mode-linux")
+    if kernel.same_as:
+        return (_recipe(declared()[kernel.same_as]), kernel.release)
     edits = [TAKEN_OUT[name] for name, present in kernel.capabilities if not present]
     return (kernel.source, kernel.release, edits, (HERE / "kernel.config").read_text(encoding="utf-8"))
 
@@ -86,6 +96,8 @@ def provide(kernel: Kernel) -> pathlib.Path:
     """The folder of a kernel, fetched or built if need be."""
     if kernel.package:
         return artifact(f"kernel-{kernel.name}", _recipe(kernel), lambda place: _fetch(kernel, place), f"fetching the kernel {kernel.name}")
+    if kernel.same_as:
+        return artifact(f"kernel-{kernel.name}", _recipe(kernel), lambda place: _rename(kernel, place), f"naming the kernel {kernel.name}")
     return artifact(f"kernel-{kernel.name}", _recipe(kernel), lambda place: _build(kernel, place), f"building the kernel {kernel.name}")
 
 
@@ -104,6 +116,20 @@ def _fetch(kernel: Kernel, place: pathlib.Path) -> None:
     # The package leaves this to its own scripts.
     for folder in (place / "lib/modules").iterdir():
         workshop.build(place, ["depmod", "-b", "/mnt", folder.name], "listing the kernel's modules")
+
+
+def _rename(kernel: Kernel, place: pathlib.Path) -> None:
+    """Give a kernel another name: where `uname` reads it, and where its modules lie. What its modules look for in it stays as it was built."""
+    original = provide(declared()[kernel.same_as])
+    program = (original / "linux").read_bytes()
+    before, after = (UTSNAME + name.encode("ascii").ljust(UTSNAME_ROOM, b"\0") for name in (release(original), kernel.release))
+    # The kernel's own, and another one that namespaces begin with.
+    renamed = program.replace(before, after)
+    if renamed == program or len(after) != len(before):
+        raise LabError(f"{kernel.same_as} cannot be called {kernel.release}: its own name is not in it")
+    (place / "linux").write_bytes(renamed)
+    (place / "linux").chmod(0o755)
+    shutil.copytree(original / "lib/modules" / release(original), place / "lib/modules" / kernel.release, symlinks=True)
 
 
 def _tree(kernel: Kernel) -> pathlib.Path:
