@@ -14,7 +14,7 @@ version_added: 0.1.0
 description:
   - Runs on the controller alone. Kernels are the same if C(uname -r), C(uname -v) and the names of the active live patches are.
   - It is called before the first probes, and again after each round of them with O(before) and their answers, until RV(hosts) is empty. A kernel whose node
-    gave no answer is then asked on another node.
+    gave no answer is then asked on another node, on three in all.
   - A node can be asked if its facts were read from itself in this play, C(ip_vs) is in its kernel, and kube-proxy is in IPVS mode or its mode is not known.
   - The role P(kubeproxy.ipvs.audit#role) uses it; it is seldom needed by itself.
 author:

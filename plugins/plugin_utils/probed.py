@@ -10,6 +10,7 @@ describes it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 
 SCHEMA = 1
 KNOWN = ("yes", "no")
+# So many nodes of a kernel are asked, until one answers.
+TRIES = 3
 
 
 class Kernel(NamedTuple):
@@ -166,15 +169,12 @@ def to_ask(candidates: Iterable[Candidate], always: bool, answered: Iterable[Ker
 
     always: also kernels of which everything is known. answered: kernels that need not be asked any more. tried: nodes that have been asked.
     """
-    answered, tried = set(answered), set(tried)
+    candidates, answered, tried = list(candidates), set(answered), set(tried)
+    # Two nodes with one kernel may know different things of it: a changelog that only one of them has.
+    unknown = {node.kernel for node in candidates if not node.knows_all}
+    asked = Counter(node.kernel for node in candidates if node.name in tried)
     wanted: dict[Kernel, str] = {}
-    unknown = set()
-    candidates = list(candidates)
     for node in candidates:
-        # Two nodes with one kernel may know different things of it: a changelog that only one of them has.
-        if not node.knows_all:
-            unknown.add(node.kernel)
-    for node in candidates:
-        if node.kernel not in answered and node.name not in tried and (always or node.kernel in unknown):
+        if node.name not in tried and node.kernel not in answered and asked[node.kernel] < TRIES and (always or node.kernel in unknown):
             wanted.setdefault(node.kernel, node.name)
     return {name: kernel for kernel, name in wanted.items()}

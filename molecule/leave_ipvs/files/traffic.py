@@ -3,7 +3,7 @@
 
 """traffic.py run ADDRESS PORT: connect to a Service the whole time, each connection closed by the server, and write a line for each into LOG.
 traffic.py mark NAME: write into MARKS that a part with this name begins now.
-traffic.py parts: what each part was like, as JSON: {name: {seconds, connections, per_second, errors, slow, p50, p99, first_errors}}.
+traffic.py parts: what each part was like, as JSON: {name: {seconds, connections, per_second, errors, slow, p50, p99, slowest, first_errors}}.
 
 Two clients with 100 source ports each, which are used again and again: what the setting of conn_reuse_mode is about. Python 2.7 and 3.
 """
@@ -88,6 +88,7 @@ def part(rows, seconds):
         "slow": sum(1 for value in times if value >= SLOW),
         "p50": times[len(times) // 2] if times else None,
         "p99": times[int(len(times) * 0.99)] if times else None,
+        "slowest": times[-1] if times else None,
         "first_errors": sorted(set(row[3] for row in errors))[:5],
     }
 

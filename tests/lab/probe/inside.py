@@ -5,6 +5,7 @@
 
 inside.py RUNS: RUNS probes, some with each way to have conntrack track, some under load, some that are ended in the middle. PATH is empty:
 there is neither ip nor ipvsadm nor anything else. What can be seen of the node is compared before and after each of them.
+inside.py RUNS busy: only RUNS probes under load, while whoever started this keeps all processors of the machine busy.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -142,6 +143,17 @@ def child_killed():
     return result
 
 
+def under_load(before, count):
+    """Probes beside more work than the processor can do."""
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _number in range(BURNERS)]
+    results = [probe_run.probe(there) for _number in range(count)]
+    for burner in burners:
+        burner.kill()
+        burner.wait()
+    for result in results:
+        tell("load", before, result=result)
+
+
 def main():
     """Print them."""
     loaded = modules()
@@ -152,6 +164,9 @@ def main():
     os.environ["PATH"] = "/nonexistent"
     before = node()
     print(json.dumps({"phase": "may run", "refused": probe_run.refusal(there), "changed": []}))
+    if sys.argv[2:] == ["busy"]:
+        under_load(before, int(sys.argv[1]))
+        return
     for _number in range(int(sys.argv[1])):
         tell("probe", before, result=probe_run.probe(there))
     for way in WAYS:
@@ -163,13 +178,7 @@ def main():
         for _number in range(KILLS // 2):
             tell("killed", before, status=killed(number))
     tell("child killed", before, result=child_killed())
-    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _number in range(BURNERS)]
-    results = [probe_run.probe(there) for _number in range(LOADED)]
-    for burner in burners:
-        burner.kill()
-        burner.wait()
-    for result in results:
-        tell("load", before, result=result)
+    under_load(before, LOADED)
 
 
 if __name__ == "__main__":
