@@ -9,7 +9,7 @@ help:
 	@echo 'make audit                      audit the recorded example fleet and this machine'
 	@echo 'make audit INVENTORY=hosts.yml  audit real nodes; ARGS="-b --limit node-1" is passed on'
 	@echo 'make test                       everything'
-	@echo 'make test-quick                 what needs no root, in about four minutes'
+	@echo 'make test-quick                 what needs no root, in about three minutes'
 	@echo 'parts of make test:             lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers probe molecule'
 	@echo 'make ipvs_probe.py              the probe as one file, for a node without Ansible'
 	@echo 'make clean                      remove what these leave in the checkout'
@@ -22,9 +22,9 @@ audit:
 	    tests/run --callers-settings "$$environment" ansible-playbook -i localhost, -c local -e '$(EXAMPLE_FLEET)' kubeproxy.ipvs.audit $(ARGS); \
 	fi
 
-# Ten restarts of each node with what everybody finds and with ours; `make molecule` alone has twenty.
+# Ten restarts of each node with what everybody finds and with ours, three probes of each kernel; `make molecule` and `make probe` alone have twenty.
 test:
-	@RESTARTS=$${RESTARTS:-10} tests/all unit lint+sanity build+nodes-python kernel lab truth-table faults switch-faults+leftovers molecule
+	@RESTARTS=$${RESTARTS:-10} RUNS=$${RUNS:-3} tests/all unit lint+sanity build+nodes-python kernel+lab+truth-table faults switch-faults+leftovers probe molecule
 
 test-quick:
 	@tests/all lint unit

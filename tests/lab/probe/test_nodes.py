@@ -27,7 +27,7 @@ SCRIPT = "/root/ipvs_probe.py"
 TRAFFIC = "/root/traffic.py"
 PROBES = int(os.environ.get("RUNS", "20"))
 KILLS = 10
-SETTLE_SECONDS = 30
+SETTLE_SECONDS = 60
 # Everything of the node that a probe could touch, each part after a line with its name. What counts packets, or what everybody uses, is left out.
 STATE = r"""
 part() { echo "== $1"; shift; "$@" 2>&1; }
@@ -40,9 +40,9 @@ part namespaces sh -c "ls /run/netns; readlink /proc/[0-9]*/ns/net | sort -u"
 part table ipvsadm --save --numeric
 part iptables sh -c "iptables-legacy-save | grep -v '^#' | sed 's/\[.*\]//'; iptables-nft-save 2>/dev/null | grep -v '^#'"
 part ipsets sh -c "ipset list | grep -v 'References\|Size in'"
-part modules sh -c "cut -d ' ' -f 1,3 /proc/modules | sort"
+part modules sh -c "cut -d ' ' -f 1 /proc/modules | sort; grep -E '^(ip_vs|veth|nf_conntrack|nf_nat)' /proc/modules | cut -d ' ' -f 1,3 | sort"
 part mounts cat /proc/self/mounts
-part processes sh -c "ps -eo args | grep -v -e '^sshd:' -e '^bash -c' -e '^sh -c' -e '^ps ' -e kworker -e '^sort' -e traffic.py -e '^/bin/bash' | sort"
+part processes sh -c "ps -eo args | grep -v -e '^sshd:' -e '^bash -c' -e '^sh -c' -e '^ps ' -e kworker -e '^sort' -e traffic.py -e '^/bin/bash' -e '^ip6*tables' -e '^ipset' | sort"
 part files sh -c "for p in kube-proxy systemd-journal; do ls -l /proc/\$(pgrep -o \$p)/fd | wc -l; done"
 part temporary sh -c "find /run /tmp /var/tmp -xdev ! -path '/run/systemd/*' ! -path '/run/log/*' ! -path '/run/user*' ! -path '/run/lab-traffic*' | sort"
 part sysctls sh -c "find /proc/sys/net /proc/sys/kernel /proc/sys/user -type f -readable ! -path '*/random/*' ! -name '*random*' ! -name 'stable_secret' ! -name nf_conntrack_count \
@@ -87,9 +87,12 @@ def differences(before, after):
 def assert_untouched(node, before):
     """The node is as it was, once the kernel has taken the last namespaces down."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline and differences(before, state(node)):
+    found = differences(before, state(node))
+    # kube-proxy starts programs and opens files, too.
+    while found and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert differences(before, state(node)) == []
+        found = differences(before, state(node))
+    assert found == []
 
 
 def capabilities_of(ended, node):
@@ -202,6 +205,7 @@ def test_twenty_probes_beside_live_traffic(fleet, shop, script, name):
         counted = int(node.run(COUNT))
     finally:
         traffic.kill()
+        node.attempt("pkill -f traffic.py")
     for sentence, result in answers:
         assert {word: result["capabilities"][word]["state"] for word in CAPABILITIES} == expected, result
         assert result["answer"] == "conclusive" and sentence.startswith("Kernel ")
@@ -213,7 +217,8 @@ def test_twenty_probes_beside_live_traffic(fleet, shop, script, name):
     say(f"{name}: {PROBES} probes, {seconds[0]} to {seconds[-1]} s; conntrack had {tracked} entries, then {counted}")
     assert all(figures["errors"] == 0 for figures in parts.values()), parts
     # A packet that is lost costs a second. The rest is what a processor does that has something else to do as well.
-    assert parts["probed"]["slowest"] < 0.9
+    slow = {part: figures["slow"] / figures["connections"] for part, figures in parts.items()}
+    assert slow["probed"] <= slow["busy"] + 0.005, parts
     assert parts["probed"]["p99"] < max(3 * parts["busy"]["p99"], parts["busy"]["p99"] + 0.1), parts
 
 
