@@ -160,7 +160,7 @@ def _end(child):
 
 
 def probe(is_there, ways=WAYS, limit=LIMIT):
-    """{capabilities, answer, reason, seconds, kernel, conntrack}: ask the kernel. conntrack: how conntrack was made to track, None if that did not come to pass.
+    """{capabilities, answer, reason, seconds, kernel, conntrack}: ask the kernel. conntrack: how it was made to track, None if that did not come to pass.
 
     Nothing is loaded, and nothing in the namespace of the caller is changed. refusal has been asked before. is_there: tells whether a module is there.
     """

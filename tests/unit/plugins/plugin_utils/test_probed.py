@@ -224,7 +224,6 @@ class TestToAsk:
         assert probed.to_ask(self.NODES, True, (self.A,), ("n1", "n3")) == {"n4": self.B}
         assert probed.to_ask(self.NODES, True, (), ("n1", "n2", "n3", "n4")) == {}
 
-
     def test_not_for_ever(self):
         nodes = [Candidate(f"n{number}", self.A, False) for number in range(9)]
         assert probed.to_ask(nodes, False, (), ("n0", "n4")) == {"n1": self.A}
