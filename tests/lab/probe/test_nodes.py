@@ -47,8 +47,8 @@ part processes sh -c "ps -eo args | grep -v -e '^sshd:' -e '^bash -c' -e '^sh -c
 part files sh -c "for p in kube-proxy systemd-journal; do ls -l /proc/\$(pgrep -o \$p)/fd | wc -l; done"
 part temporary sh -c "find /run /tmp /var/tmp -xdev ! -path '/run/systemd/*' ! -path '/run/log/*' ! -path '/run/user*' ! -path '/run/lab-traffic*' \
     | sort"
-part sysctls sh -c "find /proc/sys/net /proc/sys/kernel /proc/sys/user -type f -readable ! -path '*/random/*' ! -name '*random*' ! -name 'stable_secret' ! -name nf_conntrack_count \
-    ! -name 'ns_last_pid' ! -name 'pty' ! -path '*/pty/*' -exec grep -H '' {} + | sort"
+part sysctls sh -c "find /proc/sys/net /proc/sys/kernel /proc/sys/user -type f -readable ! -path '*/random/*' ! -name '*random*' ! -name 'stable_secret' \
+    ! -name nf_conntrack_count ! -name 'ns_last_pid' ! -name 'pty' ! -path '*/pty/*' -exec grep -H '' {} + | sort"
 """
 COUNT = "cat /proc/sys/net/netfilter/nf_conntrack_count"
 
