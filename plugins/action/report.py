@@ -84,6 +84,8 @@ class ActionModule(ActionBase):
         except (KnowledgeError, forecast.TargetError, fail_on.QueryError) as error:
             raise AnsibleActionFail(str(error)) from error
         if options["check_only"]:
+            if options["source"] == "api":
+                return result | {"changed": False}
             self._say_what_python(task_vars or {})
             return result | {"changed": False}
         return result | self._report(task_vars or {})

@@ -278,7 +278,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             config_map = node_lists.find_object(found["ConfigMap"], namespace, place[0]) if place else None
             reason = f"the ConfigMap {namespace}/{place[0]} is not among the saved objects" if place and config_map is None else ""
             kube_proxy = daemonset_kube_proxy.read_kube_proxy(daemonset, config_map, reason)
-        return {**self._records(found["Node"]), "kube_proxy": kube_proxy, "source": f"the saved {', '.join(os.path.basename(file) for file in files)}"}
+        return {**self._records(found["Node"]), "kube_proxy": kube_proxy, "source": f"the saved file {' and '.join(os.path.basename(file) for file in files)}"}
 
     def _from_api(self) -> dict:
         """What the API server says."""

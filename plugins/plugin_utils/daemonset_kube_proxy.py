@@ -76,19 +76,19 @@ def _is_script(words: list[str]) -> bool:
 
 def _mounted_from(daemonset: dict, container: dict, path: str) -> tuple[str, str] | None:
     """(ConfigMap, key) that a path of the container is mounted from, None if it is not from a ConfigMap."""
-    volumes = {mapping(item).get("name"): mapping(mapping(item).get("configMap")) for item in sequence(_template(daemonset).get("volumes"))}
+    volumes = {text(mapping(item).get("name")): mapping(mapping(item).get("configMap")) for item in sequence(_template(daemonset).get("volumes"))}
     best = None
     for mount in (mapping(item) for item in sequence(container.get("volumeMounts"))):
         where = (text(mount.get("mountPath")) or "").rstrip("/")
         below = path == where or path.startswith(where + "/")
         if where and below and (best is None or len(where) > len(best[0])):
             best = (where, mount)
-    volume = volumes.get(best[1].get("name")) if best else None
+    volume = volumes.get(text(best[1].get("name"))) if best else None
     if not volume or not text(volume.get("name")):
         return None
     rest = path[len(best[0]) :].lstrip("/")
     inside = "/".join(part for part in ((text(best[1].get("subPath")) or "").strip("/"), rest) if part)
-    items = {mapping(item).get("path"): mapping(item).get("key") for item in sequence(volume.get("items"))}
+    items = {text(mapping(item).get("path")): mapping(item).get("key") for item in sequence(volume.get("items"))}
     key = items.get(inside) if items else inside
     return (volume["name"], key) if text(key) else None
 
@@ -182,7 +182,7 @@ def _affinity_terms(template: dict) -> list | None:
 def _meets(expression: dict, values: dict) -> bool | None:
     """Whether labels (or fields) meet one expression of a term; None for an operator that is not known."""
     key, operator, wanted = expression.get("key"), expression.get("operator"), sequence(expression.get("values"))
-    if not isinstance(key, str):
+    if not isinstance(key, str) or not isinstance(operator, str):
         return None
     value = values.get(key)
     if operator in ("Gt", "Lt"):

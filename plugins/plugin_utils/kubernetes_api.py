@@ -116,9 +116,10 @@ def _seconds(value) -> float | None:
 
 def _json(body) -> dict | None:
     try:
-        return mapping(json.loads(body))
+        document = json.loads(body)
     except (ValueError, RecursionError):
         return None
+    return document if isinstance(document, dict) else None
 
 
 class ApiReader:
@@ -164,6 +165,9 @@ class ApiReader:
             except urllib3.exceptions.SSLError as error:
                 # Trying again does not change a certificate.
                 raise ApiError(f"no TLS connection to {self.server}: {clean(error, 200)}") from error
+            except urllib3.exceptions.NewConnectionError as error:
+                # To urllib3 a kind of timeout, also where the connection was refused at once.
+                problem, status = f"no connection to {self.server}: {clean(error, 200)}", None
             except urllib3.exceptions.TimeoutError:
                 problem, status = f"{self.server} did not answer within {self._access.timeout:g} seconds", None
             except urllib3.exceptions.LocationValueError as error:
@@ -221,7 +225,9 @@ class ApiReader:
                 raise ApiError(f"the list of nodes expired {starts + 1} times before it was read to its end: raise page_size, or read a saved list", EXPIRED)
             if answer.status != 200:
                 raise ApiError(f"{self.server} answers {answer.status}: {answer.words}", answer.status)
-            found += sequence(answer.document.get("items"))
+            if "items" not in answer.document:
+                raise ApiError(f"what {self.server} answers is not a list of nodes: is that an API server?")
+            found += sequence(answer.document["items"])
             former, token = token, text(mapping(answer.document.get("metadata")).get("continue")) or ""
             if not token:
                 return found

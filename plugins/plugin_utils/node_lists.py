@@ -52,7 +52,7 @@ def read_objects(path: str) -> dict[str, list]:
     try:
         with open(path, "rb") as handle:
             content = handle.read().decode("utf-8-sig")
-        documents = list(_documents(content))
+        documents = [document for document in _documents(content) if isinstance(document, (dict, list))]
     except OSError as error:
         raise NodeListError(error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
