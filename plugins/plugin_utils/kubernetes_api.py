@@ -97,7 +97,8 @@ def _configuration(access: Access):
         raise ApiError(f"the kubeconfig cannot be read: {clean(error.strerror or error, 200)}") from error
     except Exception as error:  # pylint: disable=broad-except
         # The client lets errors of YAML, base64, certificates and login plugins through as they are, all of them of their own kinds.
-        raise ApiError(f"the kubeconfig cannot be used: {type(error).__name__}: {clean(error, 200)}") from error
+        what = f"the address {access.host}" if access.host else "the kubeconfig"
+        raise ApiError(f"{what} cannot be used: {type(error).__name__}: {clean(error, 200)}") from error
     if access.ca_cert:
         settings.ssl_ca_cert = access.ca_cert
     if access.validate_certs is not None:
@@ -136,6 +137,9 @@ class ApiReader:
         self._access, self._sleep, self._say = access, sleep, say
         settings = _configuration(access)
         self.server = str(settings.host)
+        if not settings.verify_ssl:
+            # Somebody has said that it is not to be verified; to warn of each request would hide what else there is to say.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self.requests = 0
         self._client = kubernetes_client.ApiClient(settings)
 
@@ -147,7 +151,8 @@ class ApiReader:
             body = answer.data
         except kubernetes_client.ApiException as error:
             if not error.status:
-                raise ApiError(clean(error.reason or error, 200)) from error
+                # That is how the client hands on errors of TLS.
+                raise ApiError(f"no TLS connection to {self.server}: {clean(error.reason or error, 200)}") from error
             headers = error.headers or {}
             return Answer(int(error.status), _json(error.body or b"") or {"message": error.reason}, _seconds(headers.get("Retry-After")))
         document = _json(body)
@@ -162,9 +167,6 @@ class ApiReader:
             wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
             try:
                 answer = self._once(call, arguments)
-            except urllib3.exceptions.SSLError as error:
-                # Trying again does not change a certificate.
-                raise ApiError(f"no TLS connection to {self.server}: {clean(error, 200)}") from error
             except urllib3.exceptions.NewConnectionError as error:
                 # To urllib3 a kind of timeout, also where the connection was refused at once.
                 problem, status = f"no connection to {self.server}: {clean(error, 200)}", None
@@ -172,6 +174,9 @@ class ApiReader:
                 problem, status = f"{self.server} did not answer within {self._access.timeout:g} seconds", None
             except urllib3.exceptions.LocationValueError as error:
                 raise ApiError(f"{self.server} is no address of an API server: {clean(error, 200)}") from error
+            except (ValueError, TypeError) as error:
+                # A header or an address that cannot be sent. The text of the error may hold the token.
+                raise ApiError(f"no request to {self.server} can be made ({type(error).__name__}): look at the address, the token and the selector") from error
             except urllib3.exceptions.HTTPError as error:
                 problem, status = f"no connection to {self.server}: {clean(error, 200)}", None
             else:

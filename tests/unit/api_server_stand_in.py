@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import ssl
 import threading
 import urllib.parse
 
@@ -123,8 +124,8 @@ class StandIn:
 
 
 @contextlib.contextmanager
-def serve(stand_in: StandIn):
-    """The stand-in, answering on a port of its own."""
+def serve(stand_in: StandIn, certificate: str | None = None):
+    """The stand-in, answering on a port of its own; with TLS if it has a certificate (the path of a file with its key)."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         """One connection."""
@@ -153,7 +154,11 @@ def serve(stand_in: StandIn):
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    stand_in.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    stand_in.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

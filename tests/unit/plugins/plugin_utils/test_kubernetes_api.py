@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -213,6 +215,33 @@ def test_host_and_token_in_place_of_a_kubeconfig(server):
     api = ApiReader(Access(host=server.url, api_key="other"))
     assert len(api.nodes(500)) == 25
     assert server.authorization == {"Bearer other"} and server.requests[0][0] == NODES
+
+
+@pytest.mark.parametrize(
+    "access", [{"host": "ftp://x"}, {"host": "no address"}, {"host": "http://["}, {"host": "http://a b/"}, {"host": "http://127.0.0.1:1", "api_key": "se\ncret"}]
+)
+def test_addresses_and_tokens_that_cannot_be_used(access):
+    with pytest.raises(ApiError) as error:
+        ApiReader(Access(**{"retries": 0, **access})).nodes(500)
+    assert access["host"].split()[0] in str(error.value) and "cret" not in str(error.value)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_certificates(tmp_path):
+    key, certificate, both = (str(tmp_path / name) for name in ("key.pem", "certificate.pem", "both.pem"))
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=stand-in"]
+    subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    with open(both, "w", encoding="ascii") as handle:
+        handle.writelines(open(path, encoding="ascii").read() for path in (key, certificate))
+    with serve(StandIn([node_object("web-1")]), both) as server:
+        waited = []
+        with pytest.raises(ApiError, match="no TLS connection to https://127.0.0.1:.*CERTIFICATE_VERIFY_FAILED"):
+            ApiReader(Access(host=server.url, api_key="x"), waited.append).nodes(500)
+        assert not waited and not server.requests
+        for access in (Access(host=server.url, ca_cert=certificate), Access(host=server.url, validate_certs=False)):
+            assert len(ApiReader(access).nodes(500)) == 1
+        with pytest.raises(ApiError, match="cannot be used|no TLS connection"):
+            ApiReader(Access(host=server.url, ca_cert=str(tmp_path / "none.pem"))).nodes(500)
 
 
 def test_the_client_is_missing(monkeypatch):
