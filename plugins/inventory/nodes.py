@@ -14,8 +14,8 @@ author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:
   - Makes a host of every Node object of a cluster. No node is contacted.
-  - Each host has the variable C(kube_node), with its kernel, OS, roles, labels, addresses and what the cluster's DaemonSet and ConfigMap say of kube-proxy there.
-    C(docs/inventory.md) lists its keys.
+  - Each host has the variable C(kube_node), with its kernel, OS, roles, labels, addresses and what the cluster's DaemonSet and ConfigMap say of
+    kube-proxy there. C(docs/inventory.md) lists its keys.
   - The role P(kubeproxy.ipvs.audit#role) judges such hosts without contacting them if C(audit_source=api).
   - C(nodeInfo.kubeProxyVersion) is not used. The kubelet writes its own version there, and nothing since 1.33.
   - A file of this plugin is one cluster. Several clusters are several files, in one directory or each with its own C(-i).
@@ -60,14 +60,16 @@ options:
     type: bool
     default: false
   label_selector:
-    description: Only nodes whose labels meet this selector, for example V(node-role.kubernetes.io/worker=). The API server judges it. It cannot be used with O(file).
+    description:
+      - Only nodes whose labels meet this selector, for example V(node-role.kubernetes.io/worker=).
+      - The API server judges it, so that it cannot be used with O(file).
     type: str
   file:
     description:
-      - Saved objects in place of the API, as C(kubectl get nodes -o json) writes them; relative to the inventory file. Several lists, also in one file, are read
-        one after the other.
-      - The DaemonSet and ConfigMap of kube-proxy are looked for in them as well. C(kubectl -n kube-system get daemonset/kube-proxy configmap/kube-proxy -o json)
-        writes these.
+      - Saved objects in place of the API, as C(kubectl get nodes -o json) writes them; relative to the inventory file. Several lists, also in one file,
+        are read one after the other.
+      - The DaemonSet and ConfigMap of kube-proxy are looked for in them as well. They are written by
+        C(kubectl -n kube-system get daemonset/kube-proxy configmap/kube-proxy -o json).
     type: list
     elements: str
     default: []
@@ -84,7 +86,10 @@ options:
     env:
       - name: K8S_AUTH_CONTEXT
   host:
-    description: URL of the API server, in place of a kubeconfig.
+    description:
+      - URL of the API server, in place of a kubeconfig.
+      - From the environment it counts only in a file that names neither O(kubeconfig) nor O(context), and so do O(api_key), O(ca_cert) and
+        O(validate_certs).
     type: str
     env:
       - name: K8S_AUTH_HOST
@@ -192,7 +197,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory, loader, path, cache=True):
         """Fill the inventory with the nodes of one cluster."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        self._named = set(self._read_config_data(path))
         self._cluster = self._cluster_name(path)
         self._check_options()
         document = self._cached(path, cache)
@@ -280,12 +285,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             kube_proxy = daemonset_kube_proxy.read_kube_proxy(daemonset, config_map, reason)
         return {**self._records(found["Node"]), "kube_proxy": kube_proxy, "source": f"the saved file {' and '.join(os.path.basename(file) for file in files)}"}
 
+    def _access(self) -> kubernetes_api.Access:
+        """How to reach the API server. A cluster that the file names is not another one because of what the environment says."""
+        names = {"kubeconfig", "context", "host", "api_key", "ca_cert", "validate_certs", "timeout", "retries"}
+        if self._named & {"kubeconfig", "context"}:
+            names -= {"host", "api_key", "ca_cert", "validate_certs"} - self._named
+        return kubernetes_api.Access(**{name: plain(self.get_option(name)) for name in names})
+
     def _from_api(self) -> dict:
         """What the API server says."""
-        names = ("kubeconfig", "context", "host", "api_key", "ca_cert", "validate_certs", "timeout", "retries")
-        access = kubernetes_api.Access(**{name: plain(self.get_option(name)) for name in names})
         try:
-            reader = kubernetes_api.ApiReader(access, say=self._warn)
+            reader = kubernetes_api.ApiReader(self._access(), say=self._warn)
             nodes = reader.nodes(self.get_option("page_size"), plain(self.get_option("label_selector")))
         except kubernetes_api.ApiError as error:
             hint = "; the account may not list nodes" if error.status == 403 else ""

@@ -95,7 +95,7 @@ def _configuration(access: Access):
         raise ApiError(f"the kubeconfig cannot be used: {clean(error, 200)}") from error
     except OSError as error:
         raise ApiError(f"the kubeconfig cannot be read: {clean(error.strerror or error, 200)}") from error
-    except Exception as error:  # pylint: disable=broad-except
+    except Exception as error:
         # The client lets errors of YAML, base64, certificates and login plugins through as they are, all of them of their own kinds.
         what = f"the address {access.host}" if access.host else "the kubeconfig"
         raise ApiError(f"{what} cannot be used: {type(error).__name__}: {clean(error, 200)}") from error
@@ -132,7 +132,8 @@ class ApiReader:
     def __init__(self, access: Access, sleep: Callable[[float], None] = time.sleep, say: Callable[[str], None] = lambda sentence: None):
         if IMPORT_ERROR is not None:
             raise ApiError(
-                f"the Python package kubernetes is missing beside ansible-core ({IMPORT_ERROR}): pip install kubernetes, or read a saved list with the option file"
+                f"the Python package kubernetes is missing beside ansible-core ({IMPORT_ERROR}): "
+                "pip install kubernetes, or read a saved list with the option file"
             )
         self._access, self._sleep, self._say = access, sleep, say
         settings = _configuration(access)

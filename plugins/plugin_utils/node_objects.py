@@ -25,8 +25,8 @@ _KERNEL_NOT_READ = (
     "version", "version_signature", "ip_vs", "ip_vs_module_available", "ip_vs_loaded_at_boot", "symbols", "live_patches", "changelog", "probe",
 )  # fmt: skip
 _SYSCTL_NOT_READ = (
-    "state", "network_namespace", "conn_reuse_mode", "conntrack", "expire_nodest_conn", "expire_quiescent_template", "conn_reuse_old_conntrack", "schedule_icmp",
-    "absent",
+    "state", "network_namespace", "conn_reuse_mode", "conntrack", "expire_nodest_conn", "expire_quiescent_template", "conn_reuse_old_conntrack",
+    "schedule_icmp", "absent",
 )  # fmt: skip
 _KUBE_PROXY_NOT_READ = (
     "running", "vendor", "pid", "start_time", "network_namespace", "others", "unit", "unit_path", "unit_drop_ins", "unit_type", "unit_exec_start_post",

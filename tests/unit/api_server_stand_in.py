@@ -132,7 +132,7 @@ def serve(stand_in: StandIn, certificate: str | None = None):
 
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self):  # pylint: disable=invalid-name
+        def do_GET(self):
             """One request."""
             parts = urllib.parse.urlsplit(self.path)
             stand_in.authorization.add(self.headers.get("Authorization", ""))

@@ -44,9 +44,9 @@ def node(number: int) -> dict:
             "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "ready"}],
             "images": [{"names": [f"registry.example.com/some/image-{index}:v1.2.{number % 9}"], "sizeBytes": 123456789} for index in range(20)],
             "nodeInfo": {
-                "machineID": f"{number:032x}", "systemUUID": f"{number:032x}", "bootID": f"{number:032x}", "kernelVersion": kernel, "osImage": system or HOSTILE,
-                "containerRuntimeVersion": "containerd://1.6.20", "kubeletVersion": "v1.24.3", "kubeProxyVersion": "v1.24.3", "operatingSystem": "linux",
-                "architecture": "amd64",
+                "machineID": f"{number:032x}", "systemUUID": f"{number:032x}", "bootID": f"{number:032x}", "kernelVersion": kernel,
+                "osImage": system or HOSTILE, "containerRuntimeVersion": "containerd://1.6.20", "kubeletVersion": "v1.24.3",
+                "kubeProxyVersion": "v1.24.3", "operatingSystem": "linux", "architecture": "amd64",
             },
         },
     }  # fmt: skip
@@ -96,7 +96,8 @@ def main(count: int) -> None:
     server = Server()
     for number in range(count):
         server.send("POST", "/api/v1/nodes", node(number))
-    configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-proxy", "namespace": "kube-system"}, "data": {"config.conf": CONFIGURATION}}
+    metadata = {"name": "kube-proxy", "namespace": "kube-system"}
+    configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config.conf": CONFIGURATION}}
     server.send("POST", f"/api/v1{SYSTEM}configmaps", configmap)
     server.send("POST", f"/apis/apps/v1{SYSTEM}daemonsets", daemonset())
     # Nobody in the lab runs DaemonSets: what its controller would report.

@@ -134,7 +134,8 @@ def test_another_word_is_refused(audit):
 def test_from_an_api(audit):
     pytest.importorskip("kubernetes")
     with serve(StandIn(NODES)) as server:
-        status, output, report = audit({"lab.nodes.yml": "plugin: kubeproxy.ipvs.nodes\nkubeconfig: kubeconfig\npage_size: 2\n", "kubeconfig": server.kubeconfig()})
+        inventory = "plugin: kubeproxy.ipvs.nodes\nkubeconfig: kubeconfig\npage_size: 2\n"
+        status, output, report = audit({"lab.nodes.yml": inventory, "kubeconfig": server.kubeconfig()})
     assert status == 0, output
     assert report["summary"]["verdicts"] == {"stale_backends": 2, "unknown": 1} and not audit.left_behind
     assert "secret-token" not in output + json.dumps(report)

@@ -84,7 +84,10 @@ KUBE_PROXY = {"kind": "List", "items": [daemonset_object(), config_map_object()]
 
 def test_saved_list(inventory):
     nodes = saved(node_object("web-1", labels={"zone": "a", "node-role.kubernetes.io/worker": ""}), node_object("web-2", "6.1.0-25-amd64", address=None))
-    constructed = "keyed_groups: [{prefix: role, key: kube_node.roles}]\ngroups: {old: \"kube_node.kernel is version('5.9', '<')\"}\ncompose: {zone: kube_node.labels.zone}\n"
+    constructed = (
+        "keyed_groups: [{prefix: role, key: kube_node.roles}]\ncompose: {zone: kube_node.labels.zone}\n"
+        "groups: {old: \"kube_node.kernel is version('5.9', '<')\"}\n"
+    )
     run = inventory({"prod.nodes.yml": f"{PLUGIN}file: [nodes.json, kube-proxy.json]\n{constructed}", "nodes.json": nodes, "kube-proxy.json": KUBE_PROXY})
     assert run.status == 0 and not run.errors, run.errors
     assert sorted(run.hosts) == ["web-1", "web-2"]
@@ -124,6 +127,13 @@ def test_the_api_and_the_saved_list_give_the_same_inventory(inventory, server):
     again = inventory({"lab.nodes.yml": f"{PLUGIN}file: [nodes.json, kube-proxy.json]\n", "nodes.json": saved(*server.nodes), "kube-proxy.json": KUBE_PROXY})
     assert without_source(again) == without_source(run)
     assert again.hosts["node-3"]["kube_node"]["kube_proxy"]["version"] == "1.20.2"
+
+
+def test_a_context_in_the_file_goes_before_the_environment(inventory, server):
+    run = inventory(from_api(server, "context: stand-in\n"), K8S_AUTH_HOST="http://127.0.0.1:1", K8S_AUTH_API_KEY="other", K8S_AUTH_SSL_CA_CERT="/none")
+    assert len(run.hosts) == 25 and server.authorization == {"Bearer secret-token"}
+    run = inventory({"lab.nodes.yml": PLUGIN}, K8S_AUTH_HOST=server.url, K8S_AUTH_API_KEY="other")
+    assert len(run.hosts) == 25 and server.authorization == {"Bearer secret-token", "Bearer other"}
 
 
 def test_how_many_requests_is_said_when_asked(inventory, server):
