@@ -201,7 +201,9 @@ def facts_from_host(variable) -> dict | None:
 def origin_of(variable) -> str:
     """Where the facts of facts_from_host() are from, for people."""
     node = mapping(plain(variable))
-    return f"Node object {node.get('name')} of cluster {node.get('cluster')}, from {node.get('source')}; nothing was read on the node"
+    reason = text(mapping(node.get("kube_proxy")).get("reason"))
+    missing = f"; kube-proxy: {reason}" if reason else ""
+    return f"Node object {node.get('name')} of cluster {node.get('cluster')}, from {node.get('source')}; nothing was read on the node{missing}"
 
 
 def facts_of_inventory_host(variables) -> tuple[dict | None, str, str | None]:

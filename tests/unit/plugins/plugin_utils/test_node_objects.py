@@ -194,6 +194,12 @@ def test_a_host_of_another_inventory_has_no_facts():
     assert facts and not reason and origin == "Node object web-1 of cluster prod, from a test; nothing was read on the node"
 
 
+def test_the_origin_says_why_nothing_is_known_of_kube_proxy():
+    words = "Node object web-1 of cluster prod, from a test; nothing was read on the node; kube-proxy: refused"
+    assert origin_of(variable(node_object("web-1"), unknown("refused"))) == words
+    assert "null" not in origin_of({}) and isinstance(origin_of(None), str)
+
+
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(HOSTILE),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.sampled_from(HOSTILE), inner, max_size=3),
