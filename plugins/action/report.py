@@ -20,6 +20,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, for
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, mapping, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document, known_kernels
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.node_objects import facts_of_inventory_host
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.play_results import core_version, facts_in, facts_of, variables_of
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy, policy_of_node, read_policy
@@ -30,6 +31,7 @@ COLLECTION = "kubeproxy.ipvs 0.1.0"
 ARGUMENTS = {
     "check_only": {"type": "bool", "default": False},
     "hosts": {"type": "list", "elements": "str", "default": []},
+    "source": {"type": "str", "default": "node", "choices": ["node", "api"]},
     "result_name": {"type": "str", "default": "audit_result"},
     "outcome_name": {"type": "str", "default": ""},
     "after_result_name": {"type": "str", "default": ""},
@@ -82,6 +84,8 @@ class ActionModule(ActionBase):
         except (KnowledgeError, forecast.TargetError, fail_on.QueryError) as error:
             raise AnsibleActionFail(str(error)) from error
         if options["check_only"]:
+            if options["source"] == "api":
+                return result | {"changed": False}
             self._say_what_python(task_vars or {})
             return result | {"changed": False}
         return result | self._report(task_vars or {})
@@ -137,13 +141,17 @@ class ActionModule(ActionBase):
         nodes: list[dict] = []
         for host in self._options["hosts"]:
             variables = variables_of(task_vars, host)
-            facts, reason = facts_of(task_vars, host, self._options["result_name"])
+            origin = None
+            if self._options["source"] == "api":
+                facts, reason, origin = facts_of_inventory_host(variables)
+            else:
+                facts, reason = facts_of(task_vars, host, self._options["result_name"])
             if self._options["outcome_name"]:
                 self._remediated(nodes, host, variables, (facts, reason), core_version(task_vars))
             elif facts is None:
                 self._unreachable.append({"name": host, "reason": reason})
             else:
-                self._judge(nodes, host, facts, variables, None, self._policy(host, variables))
+                self._judge(nodes, host, facts, variables, origin, self._policy(host, variables))
         return nodes
 
     def _remediated(self, nodes: list[dict], host: str, variables, read_before: tuple[dict | None, str], core: str) -> None:

@@ -39,6 +39,14 @@ options:
     description: Name of the variable in which each host's result of M(kubeproxy.ipvs.ipvs_facts) was registered.
     type: str
     default: audit_result
+  source:
+    description:
+      - Where the facts of the hosts are from. V(node), from O(result_name). V(api), from the variable C(kube_node) that the inventory plugin
+        P(kubeproxy.ipvs.nodes#inventory) gives them; then much is not known, and each entry of the report says where its facts are from.
+      - V(api) is not meant for O(outcome_name).
+    type: str
+    choices: [node, api]
+    default: node
   outcome_name:
     description:
       - Name of the variable in which each host has what a repair did to it. With it the report is one of a repair. It shows each node before

@@ -136,7 +136,10 @@ class Managed:
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What is known of one node. None and empty mean not known."""
+    """What is known of one node. None and empty mean not known.
+
+    writers_read: false where the facts say that nobody looked for writers (`writers: null`); else an empty list means that there are none.
+    """
 
     kernel_release: str | None = None
     kernel_version: Version | None = None
@@ -155,6 +158,7 @@ class NodeFacts:
     expire_nodest_conn: int | None = None
     old_conntrack_switch: int | None = None
     writers: tuple[Writer, ...] = ()
+    writers_read: bool = True
     guards: tuple[Guard, ...] = ()
     managed: Managed | None = None
     running: bool | None = None
@@ -266,6 +270,7 @@ def read(facts) -> NodeFacts:
         expire_nodest_conn=number(sysctl.get("expire_nodest_conn")),
         old_conntrack_switch=number(sysctl.get("conn_reuse_old_conntrack")),
         writers=tuple(_writer(entry) for entry in sequence(raw.get("writers"))),
+        writers_read=raw.get("writers", []) is not None,
         guards=tuple(_guard(entry) for entry in sequence(mapping(raw.get("hold")).get("guards"))),
         managed=_managed(mapping(raw.get("hold")).get("managed")),
         running=boolean(proxy.get("running")),

@@ -192,7 +192,9 @@ def _contradictions(capabilities: dict):
             yield finding("probe_contradicts", severity=severity, measured=measured, **words)
 
 
-def _reading(facts: NodeFacts):
+def _reading(facts: NodeFacts, applies: bool | None):
+    if not facts.writers_read and applies is not False:
+        yield finding("writers_not_read")
     if facts.live_patches:
         yield finding("live_patch", names=", ".join(facts.live_patches[:5]))
     unreadable = [mapping(entry) for entry in sequence(facts.raw.get("unreadable"))]
@@ -223,5 +225,5 @@ def find(facts: NodeFacts, applies: bool | None, entries: dict, capabilities: di
     found.extend(_managed(facts, applies))
     found.extend(_kube_proxy(facts, applies))
     found.extend(_foreign(facts))
-    found.extend(_reading(facts))
+    found.extend(_reading(facts, applies))
     return sorted(found, key=lambda entry: SEVERITIES.index(entry["severity"]))

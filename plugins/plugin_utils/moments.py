@@ -39,8 +39,10 @@ def current(facts: NodeFacts) -> Setting:
 
 
 def _booted(facts: NodeFacts) -> Setting:
-    """What the kernel itself starts with when ip_vs is loaded anew."""
+    """What the kernel itself starts with when ip_vs is loaded anew; not known where files that nobody has read may change it at once."""
     present = has_sysctl(facts)
+    if not facts.writers_read:
+        return Setting(None, None, None, absent=present is False)
     return Setting(KERNEL_DEFAULT if present else None, 0, 0, absent=present is False)
 
 
@@ -90,6 +92,9 @@ def _repeated(setting: Setting, facts: NodeFacts) -> Setting:
         if repeating.period_seconds and not setting.absent:
             name = repeating.path or getattr(repeating, "kind", "")
             setting = replace(setting, value=repeating.value, writer=name, confidence="inferred")
+    if not facts.writers_read and setting.value is not None:
+        # What kube-proxy writes at its start; whether something writes after it, nobody has looked.
+        setting = replace(setting, confidence="inferred")
     if facts.managed is not None and facts.managed.holds and not setting.absent:
         setting = replace(setting, value=facts.managed.value, writer=HELD, confidence="inferred" if facts.managed.has_daemonset else None)
     return setting

@@ -75,7 +75,7 @@ def after_neutralising(facts: NodeFacts, edits: list[Edit], value: int) -> NodeF
     """The node once VALUE is set and the edits are made, with nothing that holds it."""
     paths = {edit.path for edit in edits}
     guards = tuple(replace(guard, value=value) if guard.path in paths else guard for guard in facts.guards)
-    return replace(facts, value=value, writers=without(facts, edits), guards=guards, managed=None)
+    return replace(facts, value=value, writers=without(facts, edits), writers_read=True, guards=guards, managed=None)
 
 
 def moments_against(facts: NodeFacts, value: int) -> dict[str, moments.Setting]:
