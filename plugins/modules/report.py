@@ -115,6 +115,16 @@ options:
   query:
     description: A JMESPath expression over the report whose result is printed.
     type: str
+  report_name:
+    description: What the report is called, for example the name of the cluster, in one line of at most 60 characters.
+    type: str
+  merge:
+    description:
+      - Files of earlier reports (C(report.json)), and directories of them, which are made one report. The facts of hosts are then not looked at.
+      - If one of them cannot be used, all that cannot are named, and nothing is written.
+      - The playbook C(kubeproxy.ipvs.merge) uses it.
+    type: list
+    elements: path
 '''
 
 EXAMPLES = r'''
@@ -126,6 +136,15 @@ EXAMPLES = r'''
   kubeproxy.ipvs.report:
     hosts: "{{ ansible_play_hosts_all }}"
     report_dir: ipvs-report
+  delegate_to: localhost
+  run_once: true
+
+- name: Make one report of those of two clusters
+  kubeproxy.ipvs.report:
+    merge:
+      - eu/report.json
+      - us/report.json
+    report_dir: ipvs-report-merged
   delegate_to: localhost
   run_once: true
 

@@ -9,7 +9,7 @@ Nothing that was read from a node reaches a terminal or a page unescaped.
 
 from __future__ import annotations
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import remediation_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import merge_text, remediation_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import target_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import (
     ACTIONS,
@@ -23,6 +23,9 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import
     table_part,
 )
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS
+
+# Of a merged report, where each part had a target of its own.
+SEVERAL_TARGETS = "what is planned for each node"
 
 
 def _headline(report: dict) -> str:
@@ -45,7 +48,9 @@ def is_remediation(report: dict) -> bool:
 
 def _group_lines(report: dict, maximum_groups: int) -> list[str]:
     """The audit's table: groups of nodes worst first, and what their verdicts mean."""
-    lines = [f"conn_reuse_mode audit: {_headline(report)}", ""]
+    of = f" of {clean(report['name'])}" if "name" in report else ""
+    lines = [f"conn_reuse_mode audit{of}: {_headline(report)}", ""]
+    lines += merge_text.terminal(report)
     head = ["NODES", "VERDICT", "PLAN", "KERNEL", "OS", "KUBE-PROXY", "EXAMPLES"]
     widths = [7, 14, 18, 48, 40, 26, 100]
     rows = [
@@ -80,7 +85,7 @@ def table(report: dict, maximum_groups: int = 40) -> str:
         [8, 7, 28, 140],
     )
     if "target" in report:
-        lines += ["", f"AFTER {clean(target_text(report['target']))}"]
+        lines += ["", f"AFTER {clean(target_text(report['target']) or SEVERAL_TARGETS)}"]
         lines += columns(["", ""], [[str(count), word] for word, count in report["summary"]["forecast"].items()], [7, 14])[1:]
         lines += [f"  {clean(sentence)}" for sentence in _forecast_sentences(report)]
     lines += table_part("NOT READ", [[entry["name"], entry["reason"]] for entry in report["unreachable"][:maximum_groups]], [60, 160])
@@ -150,11 +155,13 @@ def _node_lines(node: dict, repaired: bool) -> list[str]:
 def markdown(report: dict, maximum_nodes: int = 100) -> str:
     """The report as a Markdown page; of a large fleet only the worst nodes one by one, all of them stand in report.json."""
     repaired = is_remediation(report)
-    lines = [f"# {'Remediation' if repaired else 'Audit'} of net.ipv4.vs.conn\\_reuse\\_mode", ""]
+    on = f" on {escape(report['name'])}" if "name" in report else ""
+    lines = [f"# {'Remediation' if repaired else 'Audit'} of net.ipv4.vs.conn\\_reuse\\_mode{on}", ""]
     lines += [f"{escape(remediation_text.headline(report))}.", ""] if repaired else []
     lines += [f"{'After it, ' if repaired else ''}{escape(_headline(report))}.", ""]
     if report.get("generated_at"):
         lines += [f"Made {escape(report['generated_at'])}.", ""]
+    lines += merge_text.markdown(report)
     lines += remediation_text.markdown(report) + ["## What is so now", ""] if repaired else []
     rows = [[count, word, MEANING[word]] for word, count in report["summary"]["verdicts"].items()]
     lines += markdown_table(["nodes", "verdict", "meaning"], rows)
@@ -175,7 +182,7 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
             [[row["severity"], row["count"], row["key"], row["text"], examples(row)] for row in report["findings"]],
         )
     if "target" in report:
-        lines += [f"## After {escape(target_text(report['target']))}", ""]
+        lines += [f"## After {escape(target_text(report['target']) or SEVERAL_TARGETS)}", ""]
         lines += markdown_table(["nodes", "verdict"], [[count, word] for word, count in report["summary"]["forecast"].items()])
         lines += [f"- {escape(sentence)}" for sentence in _forecast_sentences(report)] + [""]
         rows = [
