@@ -22,6 +22,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import (
     probe_cache,
     recorded_facts,
     remediation,
+    report_drift,
     report_file,
     report_merge,
     report_text,
@@ -55,6 +56,7 @@ ARGUMENTS = {
     "query": {"type": "str"},
     "report_name": {"type": "str"},
     "merge": {"type": "list", "elements": "path"},
+    "baseline": {"type": "path"},
     "write": {"type": "bool", "default": True},
 }
 WORD = ("known_kernels", "accept_inferred", "probes")
@@ -91,6 +93,7 @@ class ActionModule(ActionBase):
             if options["query"]:
                 fail_on.compile_query(options["query"])
             report_merge.check_name(options["report_name"])
+            self._baseline = self._read_baseline(options["baseline"])
         except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_file.ReportError) as error:
             raise AnsibleActionFail(str(error)) from error
         if options["merge"] is not None:
@@ -142,13 +145,27 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"merge_reports: {error}") from error
         return self._deliver(report, None)
 
+    def _read_baseline(self, path: str | None) -> dict | None:
+        """The earlier report to compare with, read before anything is written: it may stand where this one will. Raises ReportError."""
+        try:
+            return report_file.load(path) if path else None
+        except report_file.ReportError as error:
+            raise report_file.ReportError(f"audit_baseline: {error}") from error
+
+    def _compared(self, report: dict) -> dict:
+        """REPORT with what has changed since the baseline, if there is one."""
+        return report if self._baseline is None else {**report, "drift": report_drift.drift(self._baseline, report)}
+
     def _deliver(self, report: dict, nodes: list[dict] | None) -> dict:
         """Print REPORT, write it, and see what it says to fail_on. nodes: the facts of its nodes, None if they are not at hand."""
         options = self._options
+        report = self._compared(report)
         self._check_report(report)
         answer = {"changed": False, "summary": report["summary"], "report_dir": None}
         if "remediation" in report["summary"]:
             answer["remediation"] = report["summary"]["remediation"]
+        if "drift" in report:
+            answer["drift"] = report["drift"]["summary"]
         display.display("\n" + report_text.table(report) + "\n")
         if options["write"] and not self._task.check_mode:
             answer["report_dir"] = self._write_files(report, nodes, report["generated_at"])

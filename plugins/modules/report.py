@@ -125,6 +125,9 @@ options:
       - The playbook C(kubeproxy.ipvs.merge) uses it.
     type: list
     elements: path
+  baseline:
+    description: An earlier C(report.json) of the same nodes. The report then begins with what has changed since, and has it in C(drift).
+    type: path
 '''
 
 EXAMPLES = r'''
@@ -166,6 +169,11 @@ summary:
   returned: success
   type: dict
   sample: {nodes: 3, judged: 3, unreachable: 0, errors: 0, verdicts: {stale_backends: 1, safe: 2}, plans: {hold: 1, none: 2}}
+drift:
+  description: How many nodes have changed how since the baseline. Each word is there, also with 0.
+  returned: when O(baseline) was given
+  type: dict
+  sample: {worse: 1, no_longer_read: 0, gone: 0, new: 2, read_again: 0, other: 3, better: 0, unchanged: 406}
 remediation:
   description: How many nodes have which result of the repair. Each result is there, also with 0.
   returned: when O(outcome_name) was given

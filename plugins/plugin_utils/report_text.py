@@ -9,7 +9,7 @@ Nothing that was read from a node reaches a terminal or a page unescaped.
 
 from __future__ import annotations
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import merge_text, remediation_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import drift_text, merge_text, remediation_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import target_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import (
     ACTIONS,
@@ -78,7 +78,8 @@ def _group_lines(report: dict, maximum_groups: int) -> list[str]:
 
 def table(report: dict, maximum_groups: int = 40) -> str:
     """The report for a terminal: groups of nodes worst first, or nodes before and after a repair; findings, and what could not be read."""
-    lines = remediation_text.terminal(report, maximum_groups) if is_remediation(report) else _group_lines(report, maximum_groups)
+    lines = drift_text.terminal(report, maximum_groups)
+    lines += remediation_text.terminal(report, maximum_groups) if is_remediation(report) else _group_lines(report, maximum_groups)
     lines += table_part(
         "FINDINGS",
         [[finding["severity"], str(finding["count"]), finding["key"], finding["text"]] for finding in report["findings"] if finding["severity"] != "info"],
@@ -157,6 +158,7 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
     repaired = is_remediation(report)
     on = f" on {escape(report['name'])}" if "name" in report else ""
     lines = [f"# {'Remediation' if repaired else 'Audit'} of net.ipv4.vs.conn\\_reuse\\_mode{on}", ""]
+    lines += drift_text.markdown(report)
     lines += [f"{escape(remediation_text.headline(report))}.", ""] if repaired else []
     lines += [f"{'After it, ' if repaired else ''}{escape(_headline(report))}.", ""]
     if report.get("generated_at"):

@@ -101,3 +101,18 @@ def test_a_merge_can_fail_the_play(play):
     status, output, merged = play.merge(merge_reports=["good"], audit_fail_on="stale_backends")
     assert status != 0 and merged is not None
     assert "audit_fail_on matched: " in " ".join(output.split())
+
+
+def test_what_has_changed_since_the_last_run(play):
+    play.audit(audit_facts_files=[str(FLEET / "kubeadm-debian12.json")])
+    status, output, report = play.audit(audit_facts_files=[str(FLEET)], audit_baseline="ipvs-report/report.json", audit_fail_on="drift.summary.new > `0`")
+    assert status != 0 and "audit_fail_on matched: drift.summary.new > `0` gives True" in " ".join(output.split())
+    check_document("report", report)
+    assert report["drift"]["summary"]["new"] == len(list(FLEET.glob("*.json"))) - 1
+    assert output.index("Since the report of ") < output.index("conn_reuse_mode audit: ")
+
+
+def test_a_baseline_that_cannot_be_used_is_named_before_any_host_is_contacted(play):
+    status, output, report = play.audit(audit_baseline="gone/report.json")
+    assert status != 0 and report is None and "Read | " not in output
+    assert "audit_baseline: gone/report.json: No such file or directory" in " ".join(output.split()).replace(os.getcwd(), "")
