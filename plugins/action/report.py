@@ -26,6 +26,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import (
     report_file,
     report_merge,
     report_text,
+    waivers,
 )
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, mapping, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
@@ -57,6 +58,7 @@ ARGUMENTS = {
     "report_name": {"type": "str"},
     "merge": {"type": "list", "elements": "path"},
     "baseline": {"type": "path"},
+    "waivers": {"type": "path"},
     "write": {"type": "bool", "default": True},
 }
 WORD = ("known_kernels", "accept_inferred", "probes")
@@ -94,10 +96,11 @@ class ActionModule(ActionBase):
                 fail_on.compile_query(options["query"])
             report_merge.check_name(options["report_name"])
             self._baseline = self._read_baseline(options["baseline"])
-        except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_file.ReportError) as error:
+            self._waivers = self._read_waivers(options["waivers"])
+        except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_file.ReportError, waivers.WaiverError) as error:
             raise AnsibleActionFail(str(error)) from error
         if options["merge"] is not None:
-            return result | self._merge()
+            return result | self._merge(task_vars or {})
         if options["check_only"]:
             self._say_what_python(task_vars or {})
             return result | {"changed": False}
@@ -129,10 +132,9 @@ class ActionModule(ActionBase):
         made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         report = {"schema": report.pop("schema"), "collection": COLLECTION, "generated_at": made, **report}
         report = report_merge.labelled(report, report_merge.check_name(options["report_name"]))
-        by_name = {entry["name"]: entry for entry in report["nodes"]}
-        return self._deliver(report, [{**node, "entry": by_name[node["entry"]["name"]]} for node in nodes])
+        return self._deliver(report, nodes, task_vars)
 
-    def _merge(self) -> dict:
+    def _merge(self, task_vars: dict) -> dict:
         """Several reports as one. A report that cannot be used is an error that names it: one that is left out would look like nodes that are well."""
         paths = self._options["merge"]
         try:
@@ -143,7 +145,7 @@ class ActionModule(ActionBase):
             report = report_merge.merge(report_file.load_all(paths))
         except (report_file.ReportError, OSError) as error:
             raise AnsibleActionFail(f"merge_reports: {error}") from error
-        return self._deliver(report, None)
+        return self._deliver(report, None, task_vars)
 
     def _read_baseline(self, path: str | None) -> dict | None:
         """The earlier report to compare with, read before anything is written: it may stand where this one will. Raises ReportError."""
@@ -152,14 +154,27 @@ class ActionModule(ActionBase):
         except report_file.ReportError as error:
             raise report_file.ReportError(f"audit_baseline: {error}") from error
 
-    def _compared(self, report: dict) -> dict:
-        """REPORT with what has changed since the baseline, if there is one."""
+    def _read_waivers(self, path: str | None) -> list[waivers.Waiver] | None:
+        """What the owner accepts; None if no file is named. Raises WaiverError."""
+        try:
+            return waivers.load(path) if path else None
+        except waivers.WaiverError as error:
+            raise waivers.WaiverError(f"audit_waivers: {error}") from error
+
+    def _compared(self, report: dict, task_vars: dict) -> dict:
+        """REPORT with what the owner has waived marked, and with what has changed since the baseline."""
+        if self._waivers is not None:
+            today = datetime.datetime.now(datetime.timezone.utc).date()
+            report = waivers.apply(report, self._waivers, mapping(plain(task_vars.get("groups"))), today)
         return report if self._baseline is None else {**report, "drift": report_drift.drift(self._baseline, report)}
 
-    def _deliver(self, report: dict, nodes: list[dict] | None) -> dict:
+    def _deliver(self, report: dict, nodes: list[dict] | None, task_vars: dict) -> dict:
         """Print REPORT, write it, and see what it says to fail_on. nodes: the facts of its nodes, None if they are not at hand."""
         options = self._options
-        report = self._compared(report)
+        report = self._compared(report, task_vars)
+        if nodes is not None:
+            by_name = {entry["name"]: entry for entry in report["nodes"]}
+            nodes = [{**node, "entry": by_name[node["entry"]["name"]]} for node in nodes]
         self._check_report(report)
         answer = {"changed": False, "summary": report["summary"], "report_dir": None}
         if "remediation" in report["summary"]:

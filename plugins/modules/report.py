@@ -128,6 +128,11 @@ options:
   baseline:
     description: An earlier C(report.json) of the same nodes. The report then begins with what has changed since, and has it in C(drift).
     type: path
+  waivers:
+    description:
+      - A YAML file of what the owner accepts, a list of mappings with C(verdict) or C(finding), C(hosts), C(reason) and C(until), see C(docs/compare.md).
+      - What is waived stays in the report, is marked, and is none of what a list in O(fail_on) is about.
+    type: path
 '''
 
 EXAMPLES = r'''

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping, sequence
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_merge import own_name
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_file import own_name
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import NOT_APPLICABLE, SAFE, UNKNOWN, VERDICTS
 
 WORSE, NOT_READ, GONE, NEW, READ_AGAIN, OTHER, BETTER = "worse", "no_longer_read", "gone", "new", "read_again", "other", "better"

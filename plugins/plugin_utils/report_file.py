@@ -22,6 +22,11 @@ class ReportError(ValueError):
     """Files of reports that cannot be used. The text names each of them and says why."""
 
 
+def own_name(entry: dict) -> str:
+    """The name that a node has in its own report."""
+    return str(entry.get("name_in_report", entry.get("name")))
+
+
 def find(paths: list[str]) -> list[str]:
     """The report files that PATHS name, each once, in order of their names.
 

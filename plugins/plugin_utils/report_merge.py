@@ -17,8 +17,9 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mappin
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import count_repairs, fleet
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.remediation import RESULT_UNKNOWN, RESULTS
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_file import ReportError
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_file import ReportError, own_name
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import clean
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.waivers import counted
 
 MAXIMUM_NAME = 60
 # What a report has of its own, beside what it says of its nodes.
@@ -41,11 +42,6 @@ def labelled(report: dict, name: str | None) -> dict:
         return report
     parts = {part: [{**entry, "report": name} for entry in report[part]] for part in ("nodes", "unreachable", "errors")}
     return {**report, "name": name, **parts}
-
-
-def own_name(entry: dict) -> str:
-    """The name that a node has in its own report."""
-    return str(entry.get("name_in_report", entry.get("name")))
 
 
 def _text(value) -> str:
@@ -171,4 +167,4 @@ def merge(reports: list[dict]) -> dict:
     head["generated_at"] = max(str(report["generated_at"]) for report in reports)
     if len(names) == 1 and None not in names:
         head["name"] = names.pop()
-    return {**head, "merged": {"reports": parts, "judged_elsewhere": _unlike(elsewhere)}, **merged}
+    return counted({**head, "merged": {"reports": parts, "judged_elsewhere": _unlike(elsewhere)}, **merged})

@@ -9,7 +9,7 @@ Nothing that was read from a node reaches a terminal or a page unescaped.
 
 from __future__ import annotations
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import drift_text, merge_text, remediation_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import drift_text, merge_text, remediation_text, waiver_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import target_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import (
     ACTIONS,
@@ -33,7 +33,7 @@ def _headline(report: dict) -> str:
     counts = ", ".join(f"{count} {word}" for word, count in summary["verdicts"].items())
     nodes = f"{summary['judged']} node{'s' if summary['judged'] != 1 else ''} judged"
     missing = f", {summary['unreachable']} could not be read" if summary["unreachable"] else ""
-    return f"{nodes}{missing}" + (f": {counts}" if counts else "")
+    return f"{nodes}{missing}" + (f": {counts}" if counts else "") + waiver_text.headline(report)
 
 
 def _moment_word(moment: dict) -> str:
@@ -82,9 +82,14 @@ def table(report: dict, maximum_groups: int = 40) -> str:
     lines += remediation_text.terminal(report, maximum_groups) if is_remediation(report) else _group_lines(report, maximum_groups)
     lines += table_part(
         "FINDINGS",
-        [[finding["severity"], str(finding["count"]), finding["key"], finding["text"]] for finding in report["findings"] if finding["severity"] != "info"],
-        [8, 7, 28, 140],
+        [
+            [finding["severity"], str(finding["count"]), finding["key"], finding["text"] + waiver_text.of_finding(finding)]
+            for finding in report["findings"]
+            if finding["severity"] != "info"
+        ],
+        [8, 7, 28, 160],
     )
+    lines += waiver_text.terminal(report)
     if "target" in report:
         lines += ["", f"AFTER {clean(target_text(report['target']) or SEVERAL_TARGETS)}"]
         lines += columns(["", ""], [[str(count), word] for word, count in report["summary"]["forecast"].items()], [7, 14])[1:]
@@ -147,7 +152,10 @@ def _node_lines(node: dict, repaired: bool) -> list[str]:
         for name, entry in node["capabilities"].items()
     ]
     lines += markdown_table(["capability", "", "evidence", "confidence", "source"], rows)
-    lines += [f"- **{escape(finding['severity'])}** {escape(finding['key'])}: {escape(finding['text'])}" for finding in node["findings"]]
+    lines += [
+        f"- **{escape(finding['severity'])}** {escape(finding['key'])}: {escape(finding['text'])}{waiver_text.mark(finding)}" for finding in node["findings"]
+    ]
+    lines += [f"- verdict **{escape(node['verdict'])}**{waiver_text.mark(node)}"] if "waived" in node else []
     lines.append(f"- plan **{escape(node['plan']['action'])}**: {escape(node['plan']['reason'])}")
     lines += remediation_text.node_lines(node) if repaired else []
     return lines + [""]
@@ -181,8 +189,9 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
         lines += ["## Findings", ""]
         lines += markdown_table(
             ["severity", "nodes", "finding", "for example", "on"],
-            [[row["severity"], row["count"], row["key"], row["text"], examples(row)] for row in report["findings"]],
+            [[row["severity"], row["count"], row["key"], row["text"] + waiver_text.of_finding(row), examples(row)] for row in report["findings"]],
         )
+    lines += waiver_text.markdown(report)
     if "target" in report:
         lines += [f"## After {escape(target_text(report['target']) or SEVERAL_TARGETS)}", ""]
         lines += markdown_table(["nodes", "verdict"], [[count, word] for word, count in report["summary"]["forecast"].items()])

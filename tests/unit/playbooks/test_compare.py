@@ -116,3 +116,29 @@ def test_a_baseline_that_cannot_be_used_is_named_before_any_host_is_contacted(pl
     status, output, report = play.audit(audit_baseline="gone/report.json")
     assert status != 0 and report is None and "Read | " not in output
     assert "audit_baseline: gone/report.json: No such file or directory" in " ".join(output.split()).replace(os.getcwd(), "")
+
+
+def test_what_is_waived_is_marked_and_fails_no_run(play, tmp_path):
+    (tmp_path / "waivers.yml").write_text(
+        "- {verdict: unreachable, hosts: edge, reason: being repaired, until: 2999-12-31}\n"
+        "- {verdict: syn_delay, hosts: 'lab-*:kubeasz-*', reason: ticket 4711, until: 2999-12-31}\n"
+        "- {finding: metrics_exposed, hosts: all, reason: behind a firewall, until: 2999-12-31}\n"
+        "- {finding: reuse_pressure, hosts: all, reason: was accepted once, until: 2020-01-01}\n"
+        "- {verdict: safe, hosts: nobody, reason: gone, until: 2999-12-31}\n",
+        encoding="utf-8",
+    )
+    status, output, report = play.audit(audit_facts_files=[str(FLEET)], audit_waivers="waivers.yml", audit_fail_on="unreachable,syn_delay")
+    assert status == 0, output
+    check_document("report", report)
+    assert [row["state"] for row in report["waivers"]] == ["active", "active", "active", "expired", "matches_nothing"]
+    assert report["summary"]["waived"]["unreachable"] == 1 and report["summary"]["waived"]["verdicts"]["syn_delay"] > 1
+    name = next(node["name"] for node in report["nodes"] if "waived" in node)
+    assert json.loads((tmp_path / "ipvs-report" / "nodes" / f"{name}.json").read_text(encoding="utf-8"))["verdict"]["waived"]["reason"] == "ticket 4711"
+    assert "EXPIRED WAIVERS, WHICH COUNT AGAIN" in output and "WAIVERS THAT MATCH NOTHING" in output
+
+
+def test_a_bad_waiver_is_named_before_any_host_is_contacted(play, tmp_path):
+    (tmp_path / "waivers.yml").write_text("- {finding: second_writers, hosts: all, reason: x, until: 2999-12-31}\n", encoding="utf-8")
+    status, output, report = play.audit(audit_waivers="waivers.yml")
+    assert status != 0 and report is None and "Read | " not in output
+    assert "waivers.yml: waiver 1 (second_writers): finding: 'second_writers' is no finding of this collection" in " ".join(output.split())
