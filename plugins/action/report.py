@@ -16,7 +16,18 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, probe_cache, recorded_facts, remediation, report_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import (
+    fail_on,
+    forecast,
+    probe_cache,
+    recorded_facts,
+    remediation,
+    report_drift,
+    report_file,
+    report_merge,
+    report_text,
+    waivers,
+)
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, mapping, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document, known_kernels
@@ -46,6 +57,10 @@ ARGUMENTS = {
     "target_kernel": {"type": "str"},
     "fail_on": {"type": "raw"},
     "query": {"type": "str"},
+    "report_name": {"type": "str"},
+    "merge": {"type": "list", "elements": "path"},
+    "baseline": {"type": "path"},
+    "waivers": {"type": "path"},
     "write": {"type": "bool", "default": True},
 }
 WORD = ("known_kernels", "accept_inferred", "probes")
@@ -81,8 +96,13 @@ class ActionModule(ActionBase):
             fail_on.check_fail_on(options["fail_on"])
             if options["query"]:
                 fail_on.compile_query(options["query"])
-        except (KnowledgeError, forecast.TargetError, fail_on.QueryError) as error:
+            report_merge.check_name(options["report_name"])
+            self._baseline = self._read_baseline(options["baseline"])
+            self._waivers = self._read_waivers(options["waivers"])
+        except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_file.ReportError, waivers.WaiverError) as error:
             raise AnsibleActionFail(str(error)) from error
+        if options["merge"] is not None:
+            return result | self._merge(task_vars or {})
         if options["check_only"]:
             if options["source"] == "api":
                 return result | {"changed": False}
@@ -115,16 +135,61 @@ class ActionModule(ActionBase):
         report = fleet([node["entry"] for node in nodes], self._unreachable, self._errors, target if any(target.values()) else None, remediated)
         made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         report = {"schema": report.pop("schema"), "collection": COLLECTION, "generated_at": made, **report}
-        self._check_report(report)
-        answer = {"changed": False, "summary": report["summary"], "report_dir": None}
-        if remediated is not None:
-            answer["remediation"] = report["summary"]["remediation"]
+        report = report_merge.labelled(report, report_merge.check_name(options["report_name"]))
+        return self._deliver(report, nodes, task_vars)
+
+    def _merge(self, task_vars: dict) -> dict:
+        """Several reports as one. A report that cannot be used is an error that names it: one that is left out would look like nodes that are well."""
+        paths = self._options["merge"]
+        try:
+            found = report_file.find(paths)
+            target = os.path.join(self._options["report_dir"], report_file.NAME)
+            if any(os.path.realpath(path) == os.path.realpath(target) for path in found):
+                raise AnsibleActionFail(f"{target} is one of the reports to merge, and would be replaced: choose another merge_report_dir")
+            report = report_merge.merge(report_file.load_all(paths))
+        except (report_file.ReportError, OSError) as error:
+            raise AnsibleActionFail(f"merge_reports: {error}") from error
+        return self._deliver(report, None, task_vars)
+
+    def _read_baseline(self, path: str | None) -> dict | None:
+        """The earlier report to compare with, read before anything is written: it may stand where this one will. Raises ReportError."""
+        try:
+            return report_file.load(path) if path else None
+        except report_file.ReportError as error:
+            raise report_file.ReportError(f"audit_baseline: {error}") from error
+
+    def _read_waivers(self, path: str | None) -> list[waivers.Waiver] | None:
+        """What the owner accepts; None if no file is named. Raises WaiverError."""
+        try:
+            return waivers.load(path) if path else None
+        except waivers.WaiverError as error:
+            raise waivers.WaiverError(f"audit_waivers: {error}") from error
+
+    def _compared(self, report: dict, task_vars: dict) -> dict:
+        """REPORT with what the owner has waived marked, and with what has changed since the baseline."""
+        if self._waivers is not None:
+            today = datetime.datetime.now(datetime.timezone.utc).date()
+            report = waivers.apply(report, self._waivers, mapping(plain(task_vars.get("groups"))), today)
+        return report if self._baseline is None else {**report, "drift": report_drift.drift(self._baseline, report)}
+
+    def _deliver(self, report: dict, nodes: list[dict] | None, task_vars: dict) -> dict:
+        """Print REPORT, write it, and see what it says to fail_on. nodes: the facts of its nodes, None if they are not at hand."""
+        options = self._options
+        report = self._compared(report, task_vars)
+        if nodes is not None:
             by_name = {entry["name"]: entry for entry in report["nodes"]}
             nodes = [{**node, "entry": by_name[node["entry"]["name"]]} for node in nodes]
+        self._check_report(report)
+        answer = {"changed": False, "summary": report["summary"], "report_dir": None}
+        if "remediation" in report["summary"]:
+            answer["remediation"] = report["summary"]["remediation"]
+        if "drift" in report:
+            answer["drift"] = report["drift"]["summary"]
         display.display("\n" + report_text.table(report) + "\n")
         if options["write"] and not self._task.check_mode:
-            answer["report_dir"] = self._write_files(report, nodes, made)
-            display.display(f"\nReport: {os.path.join(answer['report_dir'], 'report.md')} and report.json, one file a node in nodes/\n")
+            answer["report_dir"] = self._write_files(report, nodes, report["generated_at"])
+            each = "" if nodes is None else ", one file a node in nodes/"
+            display.display(f"\nReport: {os.path.join(answer['report_dir'], 'report.md')} and report.json{each}\n")
         if options["query"]:
             try:
                 answer["query"] = fail_on.evaluate(options["query"], report)
@@ -232,25 +297,30 @@ class ActionModule(ActionBase):
         except KnowledgeError as error:
             display.warning(f"the report was not checked against its schema, or does not follow it: {error}")
 
-    def _write_files(self, report: dict, nodes: list[dict], made: str) -> str:
+    def _write_files(self, report: dict, nodes: list[dict] | None, made: str) -> str:
         directory = os.path.abspath(self._options["report_dir"])
-        own = os.path.join(directory, "nodes")
         try:
-            os.makedirs(own, exist_ok=True)
-            written = set()
-            for node in nodes:
-                entry, name = node["entry"], recorded_facts.file_name(node["entry"]["name"])
-                read = "read, before the change," if node.get("before") else "read"
-                origin = entry.get("origin") or f"{read} from {entry['name']} on {made}"
-                document = {"name": entry["name"], "origin": origin, "verdict": entry, "ansible_facts": {"ipvs": node["facts"]}}
-                replace_file(os.path.join(own, name), json.dumps(document, indent=1) + "\n")
-                written.add(name)
-            self._remove_former(directory, own, written)
+            os.makedirs(directory, exist_ok=True)
+            if nodes is not None:
+                self._write_nodes(directory, nodes, made)
             replace_file(os.path.join(directory, "report.json"), json.dumps(report, indent=1) + "\n")
             replace_file(os.path.join(directory, "report.md"), report_text.markdown(report))
         except OSError as error:
             raise AnsibleActionFail(f"the report cannot be written into {directory}: {error.strerror or error}") from error
         return directory
+
+    def _write_nodes(self, directory: str, nodes: list[dict], made: str) -> None:
+        """One file of facts and verdict a node."""
+        own, written = os.path.join(directory, "nodes"), set()
+        os.makedirs(own, exist_ok=True)
+        for node in nodes:
+            entry, name = node["entry"], recorded_facts.file_name(node["entry"]["name"])
+            read = "read, before the change," if node.get("before") else "read"
+            origin = entry.get("origin") or f"{read} from {entry['name']} on {made}"
+            document = {"name": entry["name"], "origin": origin, "verdict": entry, "ansible_facts": {"ipvs": node["facts"]}}
+            replace_file(os.path.join(own, name), json.dumps(document, indent=1) + "\n")
+            written.add(name)
+        self._remove_former(directory, own, written)
 
     def _remove_former(self, directory: str, own: str, written: set[str]) -> None:
         """Take away the files of nodes that the report before named and this one does not; nothing else is touched."""

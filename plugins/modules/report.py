@@ -123,6 +123,24 @@ options:
   query:
     description: A JMESPath expression over the report whose result is printed.
     type: str
+  report_name:
+    description: What the report is called, for example the name of the cluster, in one line of at most 60 characters.
+    type: str
+  merge:
+    description:
+      - Files of earlier reports (C(report.json)), and directories of them, which are made one report. The facts of hosts are then not looked at.
+      - If one of them cannot be used, all that cannot are named, and nothing is written.
+      - The playbook C(kubeproxy.ipvs.merge) uses it.
+    type: list
+    elements: path
+  baseline:
+    description: An earlier C(report.json) of the same nodes. The report then begins with what has changed since, and has it in C(drift).
+    type: path
+  waivers:
+    description:
+      - A YAML file of what the owner accepts, a list of mappings with C(verdict) or C(finding), C(hosts), C(reason) and C(until), see C(docs/compare.md).
+      - What is waived stays in the report, is marked, and is none of what a list in O(fail_on) is about.
+    type: path
 '''
 
 EXAMPLES = r'''
@@ -134,6 +152,15 @@ EXAMPLES = r'''
   kubeproxy.ipvs.report:
     hosts: "{{ ansible_play_hosts_all }}"
     report_dir: ipvs-report
+  delegate_to: localhost
+  run_once: true
+
+- name: Make one report of those of two clusters
+  kubeproxy.ipvs.report:
+    merge:
+      - eu/report.json
+      - us/report.json
+    report_dir: ipvs-report-merged
   delegate_to: localhost
   run_once: true
 
@@ -155,6 +182,11 @@ summary:
   returned: success
   type: dict
   sample: {nodes: 3, judged: 3, unreachable: 0, errors: 0, verdicts: {stale_backends: 1, safe: 2}, plans: {hold: 1, none: 2}}
+drift:
+  description: How many nodes have changed how since the baseline. Each word is there, also with 0.
+  returned: when O(baseline) was given
+  type: dict
+  sample: {worse: 1, no_longer_read: 0, gone: 0, new: 2, read_again: 0, other: 3, better: 0, unchanged: 406}
 remediation:
   description: How many nodes have which result of the repair. Each result is there, also with 0.
   returned: when O(outcome_name) was given

@@ -67,12 +67,13 @@ def _named(names: list[str]) -> str:
 
 
 def _word_matches(word: str, report: dict) -> list[str]:
+    """What of the report a word is about. What the owner has waived is not."""
     if word == UNREACHABLE:
-        return (
-            [f"{len(report['unreachable'])} unreachable: {_named([str(entry['name']) for entry in report['unreachable']])}"] if report["unreachable"] else []
-        )
-    now = [node["name"] for node in report["nodes"] if node["verdict"] == word]
-    later = [node["name"] for node in report["nodes"] if mapping(node.get("forecast")).get("verdict") == word and node["verdict"] != word]
+        missing = [str(entry["name"]) for entry in report["unreachable"] if "waived" not in entry]
+        return [f"{len(missing)} unreachable: {_named(missing)}"] if missing else []
+    now = [node["name"] for node in report["nodes"] if node["verdict"] == word and "waived" not in node]
+    forecasts = [(node, mapping(node.get("forecast"))) for node in report["nodes"] if node["verdict"] != word]
+    later = [node["name"] for node, planned in forecasts if planned.get("verdict") == word and "waived" not in planned]
     found = [(now, ""), (later, " after the planned change")]
     return [f"{len(names)} {word}{when}: {_named(names)}" for names, when in found if names]
 

@@ -126,6 +126,11 @@ def _remediate(entries: list[dict], missing: list[dict], records: dict) -> dict:
         item.pop("remediation", None)
         if str(item.get("name")) in records:
             item["remediation"] = remediation_of(records[str(item["name"])], None, text(item.get("reason")))
+    return count_repairs(entries, missing)
+
+
+def count_repairs(entries: list[dict], missing: list[dict]) -> dict:
+    """The part of a summary that counts what a repair did to the nodes, those that were judged and those that could not be read."""
     repaired = [entry["remediation"] for entry in (*entries, *missing) if "remediation" in entry]
     before = [entry["before"] for entry in repaired if "not_read" not in entry["before"]]
     return {"remediation": count(repaired), "verdicts_before": _count(before, lambda side: side["verdict"], _rank)}

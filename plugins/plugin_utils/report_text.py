@@ -9,7 +9,7 @@ Nothing that was read from a node reaches a terminal or a page unescaped.
 
 from __future__ import annotations
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import remediation_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import drift_text, merge_text, remediation_text, waiver_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import target_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import (
     ACTIONS,
@@ -24,13 +24,16 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import
 )
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS
 
+# Of a merged report, where each part had a target of its own.
+SEVERAL_TARGETS = "what is planned for each node"
+
 
 def _headline(report: dict) -> str:
     summary = report["summary"]
     counts = ", ".join(f"{count} {word}" for word, count in summary["verdicts"].items())
     nodes = f"{summary['judged']} node{'s' if summary['judged'] != 1 else ''} judged"
     missing = f", {summary['unreachable']} could not be read" if summary["unreachable"] else ""
-    return f"{nodes}{missing}" + (f": {counts}" if counts else "")
+    return f"{nodes}{missing}" + (f": {counts}" if counts else "") + waiver_text.headline(report)
 
 
 def _moment_word(moment: dict) -> str:
@@ -45,7 +48,9 @@ def is_remediation(report: dict) -> bool:
 
 def _group_lines(report: dict, maximum_groups: int) -> list[str]:
     """The audit's table: groups of nodes worst first, and what their verdicts mean."""
-    lines = [f"conn_reuse_mode audit: {_headline(report)}", ""]
+    of = f" of {clean(report['name'])}" if "name" in report else ""
+    lines = [f"conn_reuse_mode audit{of}: {_headline(report)}", ""]
+    lines += merge_text.terminal(report)
     head = ["NODES", "VERDICT", "PLAN", "KERNEL", "OS", "KUBE-PROXY", "EXAMPLES"]
     widths = [7, 14, 18, 48, 40, 26, 100]
     rows = [
@@ -73,14 +78,20 @@ def _group_lines(report: dict, maximum_groups: int) -> list[str]:
 
 def table(report: dict, maximum_groups: int = 40) -> str:
     """The report for a terminal: groups of nodes worst first, or nodes before and after a repair; findings, and what could not be read."""
-    lines = remediation_text.terminal(report, maximum_groups) if is_remediation(report) else _group_lines(report, maximum_groups)
+    lines = drift_text.terminal(report, maximum_groups)
+    lines += remediation_text.terminal(report, maximum_groups) if is_remediation(report) else _group_lines(report, maximum_groups)
     lines += table_part(
         "FINDINGS",
-        [[finding["severity"], str(finding["count"]), finding["key"], finding["text"]] for finding in report["findings"] if finding["severity"] != "info"],
-        [8, 7, 28, 140],
+        [
+            [finding["severity"], str(finding["count"]), finding["key"], finding["text"] + waiver_text.of_finding(finding)]
+            for finding in report["findings"]
+            if finding["severity"] != "info"
+        ],
+        [8, 7, 28, 160],
     )
+    lines += waiver_text.terminal(report)
     if "target" in report:
-        lines += ["", f"AFTER {clean(target_text(report['target']))}"]
+        lines += ["", f"AFTER {clean(target_text(report['target']) or SEVERAL_TARGETS)}"]
         lines += columns(["", ""], [[str(count), word] for word, count in report["summary"]["forecast"].items()], [7, 14])[1:]
         lines += [f"  {clean(sentence)}" for sentence in _forecast_sentences(report)]
     lines += table_part("NOT READ", [[entry["name"], entry["reason"]] for entry in report["unreachable"][:maximum_groups]], [60, 160])
@@ -141,7 +152,10 @@ def _node_lines(node: dict, repaired: bool) -> list[str]:
         for name, entry in node["capabilities"].items()
     ]
     lines += markdown_table(["capability", "", "evidence", "confidence", "source"], rows)
-    lines += [f"- **{escape(finding['severity'])}** {escape(finding['key'])}: {escape(finding['text'])}" for finding in node["findings"]]
+    lines += [
+        f"- **{escape(finding['severity'])}** {escape(finding['key'])}: {escape(finding['text'])}{waiver_text.mark(finding)}" for finding in node["findings"]
+    ]
+    lines += [f"- verdict **{escape(node['verdict'])}**{waiver_text.mark(node)}"] if "waived" in node else []
     lines.append(f"- plan **{escape(node['plan']['action'])}**: {escape(node['plan']['reason'])}")
     lines += remediation_text.node_lines(node) if repaired else []
     return lines + [""]
@@ -150,11 +164,14 @@ def _node_lines(node: dict, repaired: bool) -> list[str]:
 def markdown(report: dict, maximum_nodes: int = 100) -> str:
     """The report as a Markdown page; of a large fleet only the worst nodes one by one, all of them stand in report.json."""
     repaired = is_remediation(report)
-    lines = [f"# {'Remediation' if repaired else 'Audit'} of net.ipv4.vs.conn\\_reuse\\_mode", ""]
+    on = f" on {escape(report['name'])}" if "name" in report else ""
+    lines = [f"# {'Remediation' if repaired else 'Audit'} of net.ipv4.vs.conn\\_reuse\\_mode{on}", ""]
+    lines += drift_text.markdown(report)
     lines += [f"{escape(remediation_text.headline(report))}.", ""] if repaired else []
     lines += [f"{'After it, ' if repaired else ''}{escape(_headline(report))}.", ""]
     if report.get("generated_at"):
         lines += [f"Made {escape(report['generated_at'])}.", ""]
+    lines += merge_text.markdown(report)
     lines += remediation_text.markdown(report) + ["## What is so now", ""] if repaired else []
     rows = [[count, word, MEANING[word]] for word, count in report["summary"]["verdicts"].items()]
     lines += markdown_table(["nodes", "verdict", "meaning"], rows)
@@ -172,10 +189,11 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
         lines += ["## Findings", ""]
         lines += markdown_table(
             ["severity", "nodes", "finding", "for example", "on"],
-            [[row["severity"], row["count"], row["key"], row["text"], examples(row)] for row in report["findings"]],
+            [[row["severity"], row["count"], row["key"], row["text"] + waiver_text.of_finding(row), examples(row)] for row in report["findings"]],
         )
+    lines += waiver_text.markdown(report)
     if "target" in report:
-        lines += [f"## After {escape(target_text(report['target']))}", ""]
+        lines += [f"## After {escape(target_text(report['target']) or SEVERAL_TARGETS)}", ""]
         lines += markdown_table(["nodes", "verdict"], [[count, word] for word, count in report["summary"]["forecast"].items()])
         lines += [f"- {escape(sentence)}" for sentence in _forecast_sentences(report)] + [""]
         rows = [
