@@ -90,10 +90,11 @@ def test_a_report_is_not_replaced_by_the_merge_of_it(play):
     assert "is one of the reports to merge" in " ".join(output.split())
 
 
-def test_nothing_to_merge(play):
-    status, output, merged = play.merge()
+@pytest.mark.parametrize("variables", [{}, {"merge_reports": []}, {"merge_reports": {"eu": "report.json"}}])
+def test_nothing_to_merge(play, variables):
+    status, output, merged = play.merge(**variables)
     assert status != 0 and merged is None
-    assert "merge_reports is missing" in " ".join(output.split())
+    assert "merge_reports is missing or no list" in " ".join(output.split())
 
 
 def test_a_merge_can_fail_the_play(play):

@@ -15,6 +15,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import for
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import check_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_file import ReportError
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_merge import check_name, labelled, merge
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import markdown, table
 from hypothesis import given
 from hypothesis import strategies as st
 from nodes import KERNELS, VERSIONS, node, sysctl_file
@@ -189,6 +190,30 @@ class TestTarget:
 
     def test_a_report_without_one_does_not_matter(self):
         assert merge([self.planned("1.30.4"), report()])["target"] == {"kube_proxy": "1.30.4", "kernel": None}
+
+
+    def test_and_the_text_does_not_name_one(self):
+        merged = merge([self.planned("1.30.4"), self.planned("1.31.0")])
+        assert "AFTER what is planned for each node" in table(merged) and "## After what is planned for each node" in markdown(merged)
+
+
+class TestText:
+    def test_what_went_into_it_is_said(self):
+        one, two = report([TestSameName.bad], [lost("x")], name="us"), report([TestSameName.good], name="eu", made="2027-01-02T00:00:00+00:00")
+        merged = merge([one, two, report([node_entry("x", node("E", "K3", 1))], name="us")])
+        for text in (table(merged), markdown(merged).replace("\\_", "_")):
+            assert "Merged from 3 reports (eu, us), made between 2027-01-01T00:00:00+00:00 and 2027-01-02T00:00:00+00:00." in text
+            assert "2 nodes got another name" in text and "node-1 (us), which is node-1 in its own report" in text
+            assert "1 node could not be read in one report but in another one, which counts; for example x" in text
+        assert "| eu | 2027-01-02T00:00:00+00:00 | 1 | 0 |" in markdown(merged)
+
+    @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "x|y", "\x1b[31mred", "x\u202ey"])
+    def test_hostile_names_are_inert(self, hostile):
+        bad, good = ({**entry, "name": hostile} for entry in (TestSameName.bad, TestSameName.good))
+        merged = merge([report([bad], name="<b>us</b>"), report([good], name="e|u")])
+        for text in (markdown(merged), table(merged)):
+            assert "\x1b" not in text and "\u202e" not in text
+        assert "<script>" not in markdown(merged) and "<b>" not in markdown(merged) and " e|u" not in markdown(merged)
 
 
 class TestName:
