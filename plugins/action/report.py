@@ -16,7 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, probe_cache, recorded_facts, remediation, report_text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import fail_on, forecast, probe_cache, recorded_facts, remediation, report_formats, report_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, mapping, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document, known_kernels
@@ -35,6 +35,7 @@ ARGUMENTS = {
     "after_result_name": {"type": "str", "default": ""},
     "facts_files": {"type": "list", "elements": "path", "default": []},
     "report_dir": {"type": "path", "default": "ipvs-report"},
+    "formats": {"type": "list", "elements": "str", "default": list(report_formats.DEFAULT)},
     "known_kernels": {"type": "list", "elements": "dict", "default": []},
     "accept_inferred": {"type": "bool", "default": False},
     "probes": {"type": "list", "elements": "dict", "default": []},
@@ -71,6 +72,7 @@ class ActionModule(ActionBase):
         _validation, self._options = self.validate_argument_spec(argument_spec=ARGUMENTS)
         options = self._options
         try:
+            report_formats.check_formats(options["formats"])
             known_kernels(options["known_kernels"])
             if options["probe_cache"]:
                 probe_cache.load(options["probe_cache"])
@@ -79,7 +81,7 @@ class ActionModule(ActionBase):
             fail_on.check_fail_on(options["fail_on"])
             if options["query"]:
                 fail_on.compile_query(options["query"])
-        except (KnowledgeError, forecast.TargetError, fail_on.QueryError) as error:
+        except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_formats.FormatError) as error:
             raise AnsibleActionFail(str(error)) from error
         if options["check_only"]:
             self._say_what_python(task_vars or {})
@@ -119,8 +121,8 @@ class ActionModule(ActionBase):
             nodes = [{**node, "entry": by_name[node["entry"]["name"]]} for node in nodes]
         display.display("\n" + report_text.table(report) + "\n")
         if options["write"] and not self._task.check_mode:
-            answer["report_dir"] = self._write_files(report, nodes, made)
-            display.display(f"\nReport: {os.path.join(answer['report_dir'], 'report.md')} and report.json, one file a node in nodes/\n")
+            answer["report_dir"], files = self._write_files(report, nodes, made)
+            display.display(f"\nReport: {os.path.join(answer['report_dir'], files[0])}{report_formats.others(files)}, one file a node in nodes/\n")
         if options["query"]:
             try:
                 answer["query"] = fail_on.evaluate(options["query"], report)
@@ -224,7 +226,7 @@ class ActionModule(ActionBase):
         except KnowledgeError as error:
             display.warning(f"the report was not checked against its schema, or does not follow it: {error}")
 
-    def _write_files(self, report: dict, nodes: list[dict], made: str) -> str:
+    def _write_files(self, report: dict, nodes: list[dict], made: str) -> tuple[str, list[str]]:
         directory = os.path.abspath(self._options["report_dir"])
         own = os.path.join(directory, "nodes")
         try:
@@ -238,11 +240,10 @@ class ActionModule(ActionBase):
                 replace_file(os.path.join(own, name), json.dumps(document, indent=1) + "\n")
                 written.add(name)
             self._remove_former(directory, own, written)
-            replace_file(os.path.join(directory, "report.json"), json.dumps(report, indent=1) + "\n")
-            replace_file(os.path.join(directory, "report.md"), report_text.markdown(report))
+            files = report_formats.write_files(report, directory, self._options["formats"])
         except OSError as error:
             raise AnsibleActionFail(f"the report cannot be written into {directory}: {error.strerror or error}") from error
-        return directory
+        return directory, files
 
     def _remove_former(self, directory: str, own: str, written: set[str]) -> None:
         """Take away the files of nodes that the report before named and this one does not; nothing else is touched."""
