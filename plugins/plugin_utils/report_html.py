@@ -33,6 +33,7 @@ MAXIMUM_KERNELS, MAXIMUM_VERSIONS = 60, 24
 MAXIMUM_GROUPS = 50
 MAXIMUM_MISSING = 500
 MAXIMUM_TEXT = 1000
+MAXIMUM_HEAD = 90
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -94,7 +95,8 @@ def _summary(report: dict) -> list[str]:
     if "remediation" in summary:
         lines.append(f"<p>{_text(remediation_text.headline(report))}. What follows is so after it.</p>")
     missing = f", {summary['unreachable']:,} could not be read" if summary["unreachable"] else ""
-    lines.append(f"<p>{_plural(summary['judged'])} judged{missing}. A node's verdict is the worst of all moments. Numbers on buttons show their nodes.</p>")
+    hint = '<span class="hint">Numbers on buttons show their nodes.</span>'
+    lines.append(f"<p>{_plural(summary['judged'])} judged{missing}. A node's verdict is the worst of all moments. {hint}</p>")
     rows = [
         [_chip(word), _show(f"{count:,}", f"{count:,} nodes {word}: show them", verdict=word), MEANING.get(word, "")]
         for word, count in summary["verdicts"].items()
@@ -160,14 +162,14 @@ def _picture(report: dict, pool: Pool) -> list[str]:
         wanted = {"kernel": pool.place(kernel[0]), "kube_proxy": pool.place(version[0]), "mode": pool.place(version[1])}
         return f'<td class="{word}">{_show(label, **wanted).replace(" class=" + chr(34) + "act" + chr(34), "")}</td>'
 
-    head = "".join(f'<th scope="col">{_text(" ".join(version)) if version else f"{more_heads} others"}</th>' for version in columns)
+    head = "".join(f'<th scope="col">{_text(" ".join(version), MAXIMUM_HEAD) if version else f"{more_heads} others"}</th>' for version in columns)
     body = "\n".join(
-        f'<tr><th scope="row">{_text(kernel[0]) if kernel else f"{more_rows} other kernels"}</th>{"".join(cell(kernel, version) for version in columns)}</tr>'
+        f'<tr><th scope="row">{_text(kernel[0], MAXIMUM_HEAD) if kernel else f"{more_rows} other kernels"}</th>{"".join(cell(kernel, version) for version in columns)}</tr>'
         for kernel in [*rows, *([None] if more_rows else [])]
     )
     return [
         '<section aria-labelledby="picture"><h2 id="picture">Kernels and versions of kube-proxy</h2>',
-        "<p>Each cell says the worst verdict of its nodes, and how many they are. A press on it shows them.</p>",
+        '<p>Each cell says the worst verdict of its nodes, and how many they are. <span class="hint">A press on it shows them.</span></p>',
         '<div class="scroll" role="group" tabindex="0" aria-label="Picture"><table class="matrix">',
         "<caption>Worst verdict by kernel and by version and mode of kube-proxy</caption>",
         f'<thead><tr><th scope="col">Kernel</th>{head}</tr></thead>\n<tbody>{body}</tbody></table></div></section>',
@@ -246,10 +248,9 @@ def _findings(report: dict, by_name: dict) -> list[str]:
         node = by_name.get(name, {})
         seen = next((mapping(item) for item in sequence(node.get("findings")) if mapping(item).get("key") == key), {})
         what, run = report_advice.advice(key)
-        general = report_advice.sentence(key)
         page = f"{report_advice.REPOSITORY}/verdict.md#findings"
         pairs = [
-            ("Why", html.escape(general[:1].upper() + general[1:]) if general else ""),
+            ("Why", html.escape(report_advice.WHY.get(key, ""))),
             ("Evidence", f"{_text(row['text'])}<br>on {_text(name)}" + (f", {_text(seen['path'])}" if seen.get("path") else "")),
             ("Source", (f"{_text(node['origin'])}<br>" if node.get("origin") else "") + f'<a href="{page}" rel="noreferrer">how a node is judged</a>'),
             ("What to run", f"{html.escape(what)}{_run(run, name)}" if what else "Nothing; it is good to know."),
@@ -274,7 +275,7 @@ def _missing(title: str, identifier: str, head: str, rows: list[list]) -> list[s
 _NODES = """<section aria-labelledby="nodes"><h2 id="nodes" tabindex="-1">Nodes</h2>
 <noscript><p>The table of nodes needs the page's script. The same stands in report.csv and report.json.</p></noscript>
 <div data-script hidden>
-<p>A press on a node's name opens all that is known about it.</p>
+<p class="hint">A press on a node's name opens all that is known about it.</p>
 <form id="filters" class="controls" role="search" aria-label="Filter the nodes">
 <label>Text: name, kernel, OS, finding<input id="filter-text" type="search" autocomplete="off" spellcheck="false"></label>
 <label>Verdict<select id="filter-verdict"><option value="">any</option></select></label>

@@ -81,7 +81,7 @@ def page_data(report: dict) -> tuple[dict, Pool]:
         "moments": [[name, MOMENT_NAMES[name]] for name in moments_in(report)],
         "severities": list(SEVERITIES),
         "actions": [[action, *words] for action, words in report_advice.ACTIONS.items()],
-        "advice": [[clean(key, MAXIMUM_TEXT), *report_advice.advice(key)] for key in keys],
+        "advice": [[clean(key, MAXIMUM_TEXT), *report_advice.advice(key), report_advice.WHY.get(key, "")] for key in keys],
         "forecast": "forecast" in report["summary"],
         "repair": "remediation" in report["summary"],
         "pool": pool.values,

@@ -32,13 +32,13 @@ def _text(value) -> str:
     return clean(value, MAXIMUM_TEXT)
 
 
-def _rule(key: str, short: str, level: str, page: str, what: str, run: str) -> dict:
+def _rule(key: str, short: str, full: str, level: str, page: str, what: str, run: str) -> dict:
     # GitHub shows help, others only the descriptions.
-    help_text = " ".join(part for part in (what, f"Run: {report_advice.command(run)}" if run else "") if part) or short
+    help_text = " ".join(part for part in (what, f"Run: {report_advice.command(run)}" if run else "") if part) or full
     return {
         "id": key,
         "shortDescription": {"text": short},
-        "fullDescription": {"text": short},
+        "fullDescription": {"text": full},
         "help": {"text": help_text},
         "helpUri": f"{report_advice.REPOSITORY}/{page}",
         "defaultConfiguration": {"level": level},
@@ -48,14 +48,15 @@ def _rule(key: str, short: str, level: str, page: str, what: str, run: str) -> d
 def _rules(report: dict) -> list[dict]:
     """All verdicts and all findings of the registry, and what else the report names, so that a rule has the same place in every file."""
     rules = [
-        _rule(word, f"Verdict {word}: {MEANING[word]}.", level, "verdict.md", "What to do is the node's plan; it stands in the result.", "")
+        _rule(word, f"Verdict {word}.", f"{MEANING[word].capitalize()}.", level, "verdict.md", "What to do is the node's plan; it stands in the result.", "")
         for word, level in VERDICT_LEVELS.items()
     ]
     registry = load("findings")["findings"]
     for key, row in registry.items():
-        rules.append(_rule(key, report_advice.sentence(key), LEVELS[row["severity"]], "verdict.md#findings", *report_advice.advice(key)))
+        short, why = report_advice.sentence(key), report_advice.WHY.get(key, "")
+        rules.append(_rule(key, short or why or key, why or short or key, LEVELS[row["severity"]], "verdict.md#findings", *report_advice.advice(key)))
     others = {_text(mapping(item).get("key")) for node in report["nodes"] for item in sequence(node.get("findings"))} - set(registry) - set(VERDICT_LEVELS)
-    rules += [_rule(key, f"Finding {key}.", "warning", "verdict.md#findings", "", "") for key in sorted(others)]
+    rules += [_rule(key, f"Finding {key}.", f"Finding {key}.", "warning", "verdict.md#findings", "", "") for key in sorted(others)]
     return rules
 
 

@@ -7,7 +7,7 @@
   const words = data.verdicts.map(([word]) => word);
   const meaning = new Map(data.verdicts);
   const actions = new Map(data.actions.map(([name, what, run]) => [name, { what, run }]));
-  const advice = new Map(data.advice.map(([name, what, run]) => [name, { what, run }]));
+  const advice = new Map(data.advice.map(([name, what, run, why]) => [name, { what, run, why }]));
   const byId = (id) => document.getElementById(id);
   const number = new Intl.NumberFormat("en");
   const collator = new Intl.Collator("en", { numeric: true });
@@ -106,7 +106,7 @@
     value(entry), chip(entry.verdict), bdi(entry.writer || ""), bdi(entry.confidence || ""),
   ]);
 
-  const todo = (entry, name) => (entry ? [entry.what ? el("p", {}, entry.what) : null, entry.run ? run(entry.run, name) : null].filter(Boolean) : []);
+  const todo = (entry, name) => (entry ? [entry.why || entry.what ? el("p", {}, [entry.why, entry.what].filter(Boolean).join(" ")) : null, entry.run ? run(entry.run, name) : null].filter(Boolean) : []);
 
   const planParts = (plan, name) => {
     const parts = [el("p", {}, el("strong", {}, String(part(plan, "action"))), ": ", bdi(part(plan, "reason") || "")), ...todo(actions.get(String(part(plan, "action"))), name)];

@@ -17,7 +17,7 @@ from example_reports import HOSTILE, example_report, forecast_report, hostile_re
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.recorded_facts import file_name
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_advice import FINDINGS, command
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_advice import FINDINGS, WHY, command
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_sarif import sarif, sarif_text
 
 SCHEMA = json.loads((pathlib.Path(__file__).resolve().parents[2] / "schemas" / "sarif-2.1.0.json").read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ def test_a_location_is_the_nodes_own_file():
 
 
 def test_the_advice_is_about_findings_that_there_are():
-    assert set(FINDINGS) <= set(load("findings")["findings"])
+    assert set(FINDINGS) <= set(load("findings")["findings"]) == set(WHY)
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "$(reboot)", "a b", "-x", "a;b", None])
