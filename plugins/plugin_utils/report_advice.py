@@ -97,7 +97,7 @@ WHY = {
     "metrics_exposed": "Everybody who reaches the node can read kube-proxy's metrics and configuration.",
     "probe_contradicts": "A measurement on the kernel itself goes before every table, so that the table is probably wrong for this build.",
     "live_patch": "A live patch can bring or take away a fix without a change of the kernel's version.",
-    "reuse_pressure": "So many connections of one client to one service come near the number at which it uses its source ports again while they are remembered.",
+    "reuse_pressure": "At such a rate a client uses its source ports again while the kernel still remembers their old connections.",
     "unsupported_form": "The audit reads what it can, and repairs nothing there.",
     "unreadable": "What could not be read is missing from the evidence; the verdict may be unknown, or predicted with less confidence.",
 }

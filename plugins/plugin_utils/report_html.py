@@ -34,6 +34,7 @@ MAXIMUM_GROUPS = 50
 MAXIMUM_MISSING = 500
 MAXIMUM_TEXT = 1000
 MAXIMUM_HEAD = 90
+HOME = "https://github.com/kubeproxy/ansible-collection-ipvs"
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -57,10 +58,10 @@ def _chip(word) -> str:
     return f'<span class="chip {known}">{html.escape(clean(word))}</span>'
 
 
-def _show(label: str, hidden: str = "", **wanted) -> str:
-    """A button that makes the table show the nodes of something. label: HTML; hidden: what only a screen reader says after it."""
-    more = f' aria-label="{html.escape(clean(hidden))}"' if hidden else ""
-    return f'<button type="button" class="act" data-show="{html.escape(json.dumps(wanted))}"{more}>{label}</button>'
+def _show(label: str, spoken: str = "", kind: str = "act", **wanted) -> str:
+    """A button that makes the table show the nodes of something. label: HTML; spoken: what a screen reader says in its place; kind: a class of the style."""
+    more = f' aria-label="{html.escape(clean(spoken))}"' if spoken else ""
+    return f'<button type="button" class="{kind}" data-show="{html.escape(json.dumps(wanted))}"{more}>{label}</button>'
 
 
 def _table(caption: str, heads: list[str], rows: list[list[str]], numbers: tuple[int, ...] = ()) -> str:
@@ -74,7 +75,8 @@ def _table(caption: str, heads: list[str], rows: list[list[str]], numbers: tuple
         cells = "".join(f'<td class="{kind}">{cell}</td>' if kind else f"<td>{cell}</td>" for cell, kind in zip(row[1:], kinds[1:]))
         lines.append(f'<tr><th scope="row">{row[0]}</th>{cells}</tr>')
     body = "\n".join(lines)
-    return f'<div class="scroll" role="group" tabindex="0" aria-label="{caption}"><table><caption>{caption}</caption><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+    table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
+    return f'<div class="scroll" role="group" tabindex="0" aria-label="{caption}">{table}</div>'
 
 
 def _list(pairs: list[tuple[str, str]]) -> str:
@@ -109,10 +111,11 @@ def _summary(report: dict) -> list[str]:
     lines.append(_table("Nodes by plan", ["Plan", "Nodes", "Meaning"], rows, (1,)) + "</div>")
     counts = {moment: Counter(mapping(mapping(node.get("moments")).get(moment)).get("verdict") for node in report["nodes"]) for moment in moments_in(report)}
     present = [word for word in VERDICTS if any(count[word] for count in counts.values())]
-    rows = [
-        [MOMENT_NAMES[moment], *(_show(f"{count[word]:,}", f"{count[word]:,} nodes {word}, {MOMENT_NAMES[moment]}: show them", moment=moment, verdict=word) if count[word] else "0" for word in present)]
-        for moment, count in counts.items()
-    ]
+
+    def at_moment(moment: str, word: str, count: int) -> str:
+        return _show(f"{count:,}", f"{count:,} nodes {word}, {MOMENT_NAMES[moment]}: show them", moment=moment, verdict=word) if count else "0"
+
+    rows = [[MOMENT_NAMES[moment], *(at_moment(moment, word, count[word]) for word in present)] for moment, count in counts.items()]
     lines.append(_table("What each moment brings, in nodes", ["Moment", *(_chip(word) for word in present)], rows, tuple(range(1, len(present) + 1))))
     if "forecast" in summary:
         lines.append(f"<h3>After {_text(target_text(report['target']))}</h3>")
@@ -160,13 +163,14 @@ def _picture(report: dict, pool: Pool) -> list[str]:
         if kernel is None or version is None:
             return f'<td class="{word}">{label}</td>'
         wanted = {"kernel": pool.place(kernel[0]), "kube_proxy": pool.place(version[0]), "mode": pool.place(version[1])}
-        return f'<td class="{word}">{_show(label, **wanted).replace(" class=" + chr(34) + "act" + chr(34), "")}</td>'
+        return f'<td class="{word}">{_show(label, kind="", **wanted)}</td>'
 
     head = "".join(f'<th scope="col">{_text(" ".join(version), MAXIMUM_HEAD) if version else f"{more_heads} others"}</th>' for version in columns)
-    body = "\n".join(
-        f'<tr><th scope="row">{_text(kernel[0], MAXIMUM_HEAD) if kernel else f"{more_rows} other kernels"}</th>{"".join(cell(kernel, version) for version in columns)}</tr>'
-        for kernel in [*rows, *([None] if more_rows else [])]
-    )
+    lines = []
+    for kernel in [*rows, *([None] if more_rows else [])]:
+        title = _text(kernel[0], MAXIMUM_HEAD) if kernel else f"{more_rows} other kernels"
+        lines.append(f'<tr><th scope="row">{title}</th>{"".join(cell(kernel, version) for version in columns)}</tr>')
+    body = "\n".join(lines)
     return [
         '<section aria-labelledby="picture"><h2 id="picture">Kernels and versions of kube-proxy</h2>',
         '<p>Each cell says the worst verdict of its nodes, and how many they are. <span class="hint">A press on it shows them.</span></p>',
@@ -205,7 +209,8 @@ def _moments_line(node: dict) -> str:
 
 def _option(option: dict) -> str:
     """One of the things that an owner can choose."""
-    return f"<strong>{_text(option.get('action'))}</strong>{' ' + _text(option['value']) if option.get('value') is not None else ''}: {_text(option.get('effect'))}"
+    value = "" if option.get("value") is None else " " + _text(option["value"])
+    return f"<strong>{_text(option.get('action'))}</strong>{value}: {_text(option.get('effect'))}"
 
 
 def _groups(report: dict, by_name: dict) -> list[str]:
@@ -273,7 +278,7 @@ def _missing(title: str, identifier: str, head: str, rows: list[list]) -> list[s
 
 
 _NODES = """<section aria-labelledby="nodes"><h2 id="nodes" tabindex="-1">Nodes</h2>
-<noscript><p>The table of nodes needs the page's script. The same stands in report.csv and report.json.</p></noscript>
+<noscript><p>The table of nodes needs the page's script. The same stands in report.json.</p></noscript>
 <div data-script hidden>
 <p class="hint">A press on a node's name opens all that is known about it.</p>
 <form id="filters" class="controls" role="search" aria-label="Filter the nodes">
@@ -326,7 +331,7 @@ def html_text(report: dict) -> str:
             "<main>",
             *sections,
             "</main>",
-            '<footer><p>All of this stands in report.json, for programs. <a href="https://github.com/kubeproxy/ansible-collection-ipvs" rel="noreferrer">kubeproxy.ipvs</a></p></footer>',
+            f'<footer><p>All of this stands in report.json, for programs. <a href="{HOME}" rel="noreferrer">kubeproxy.ipvs</a></p></footer>',
             f'<script type="application/json" id="data">{script_text(data)}</script>',
             f"<script>{script}</script></body></html>",
             "",

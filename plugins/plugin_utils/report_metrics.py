@@ -83,7 +83,7 @@ def metrics_text(report: dict) -> str:
     """The report in Prometheus' text format."""
     summary, nodes, missing = report["summary"], report["nodes"], report["unreachable"]
     lines = _metric("report_timestamp_seconds", "When the report was made, seconds since 1970.", _seconds(report.get("generated_at")))
-    lines += _metric("nodes", "Nodes by their verdict, the worst of all moments.", [({"verdict": w}, summary["verdicts"].get(w, 0)) for w in VERDICTS])
+    lines += _metric("nodes", "Nodes by their verdict, the worst of all moments.", [({"verdict": word}, summary["verdicts"].get(word, 0)) for word in VERDICTS])
     lines += _metric("nodes_unreachable", "Nodes that could not be read.", [({}, len(missing))])
     lines += _metric("report_errors", "Recorded facts and other input that could not be used.", [({}, len(report["errors"]))])
     lines += _metric("plans", "Nodes by what is to be done with them.", [({"action": word}, summary["plans"].get(word, 0)) for word in ACTIONS])
@@ -96,8 +96,8 @@ def metrics_text(report: dict) -> str:
     lines += _metric("node_findings", "Findings of the node by severity; none where there are none.", [row for node in nodes for row in _findings_of(node)])
     lines += _metric("node_info", "What the node runs and what is to be done with it, always 1.", [(_info(node), 1) for node in nodes])
     if "forecast" in summary:
-        forecast = summary["forecast"]
-        lines += _metric("forecast_nodes", "Nodes by their verdict after the change that was asked about.", [({"verdict": w}, forecast.get(w, 0)) for w in VERDICTS])
+        planned = [({"verdict": word}, summary["forecast"].get(word, 0)) for word in VERDICTS]
+        lines += _metric("forecast_nodes", "Nodes by their verdict after the change that was asked about.", planned)
     if "remediation" in summary:
         lines += _metric("repair_nodes", "Nodes by the result of the repair.", [({"result": word}, count) for word, count in summary["remediation"].items()])
     return "\n".join(lines) + "\n"

@@ -100,8 +100,9 @@ def _verdict_result(node: dict, index: dict) -> list[dict]:
     ]
     plan = mapping(node.get("plan"))
     run = report_advice.command(report_advice.ACTIONS.get(str(plan.get("action")), ("", ""))[1], name)
-    sentences = [f"{name}: {MEANING[word]}. {', '.join(at)}.", f"Plan {plan.get('action')}: {str(plan.get('reason')).rstrip('.')}.", f"Run: {run}" if run else ""]
-    return [_result(word, index[word], VERDICT_LEVELS[word], _text(" ".join(filter(None, sentences))), name)]
+    planned = f"Plan {plan.get('action')}: {str(plan.get('reason')).rstrip('.')}."
+    sentences = [f"{name}: {MEANING[word]}.", f"{', '.join(at)}.", planned, *([f"Run: {run}"] if run else [])]
+    return [_result(word, index[word], VERDICT_LEVELS[word], _text(" ".join(sentences)), name)]
 
 
 def _finding_results(node: dict, index: dict) -> list[dict]:

@@ -117,7 +117,8 @@ def test_five_thousand_nodes_are_a_small_page():
 def picture(text):
     """{(kernel, version): cell} of the picture."""
     table = re.search(r'<table class="matrix">(.*?)</table>', text, re.DOTALL).group(1)
-    rows = [[" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)] for row in re.findall(r"<tr>(.*?)</tr>", table)]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", table)]
+    rows = [[" ".join(re.sub(r"<[^>]+>", " ", cell).split()) for cell in row] for row in rows]
     return {(row[0], version): cell for row in rows[1:] for version, cell in zip(rows[0][1:], row[1:], strict=True)}
 
 
@@ -139,7 +140,7 @@ def test_a_picture_of_too_many_kernels_keeps_the_worst_and_counts_the_rest():
     assert cells["4.18.0-147.5.1.6.h686.eulerosv2r9.x86_64", "1.20.2 ipvs"] == "stale_backends 1 node"
     assert cells[f"{101 - MAXIMUM_KERNELS} other kernels", "1.22.3 ipvs"].endswith(f" {101 - MAXIMUM_KERNELS} nodes")
     kernels = list(dict.fromkeys(kernel for kernel, _version in cells))
-    assert kernels.index("6.9.0") < kernels.index("6.10.0") if {"6.9.0", "6.10.0"} <= set(kernels) else True
+    assert kernels.index("6.2.0") < kernels.index("6.10.0")
 
 
 def test_each_group_and_finding_says_why_on_which_evidence_and_what_to_run():

@@ -19,10 +19,10 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_junit import
 
 xmlschema = pytest.importorskip("xmlschema")
 SCHEMA = xmlschema.XMLSchema(str(pathlib.Path(__file__).resolve().parents[2] / "schemas" / "junit-10.xsd"))
-NOBODY = fleet([])
+REPORTS = {"fleet": example_report(), "forecast": forecast_report(), "repair": repair_report(), "hostile": hostile_report(), "none": fleet([])}
 
 
-@pytest.mark.parametrize("report", [example_report(), forecast_report(), repair_report(), hostile_report(), NOBODY], ids=["fleet", "forecast", "repair", "hostile", "none"])
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
 def test_it_follows_the_schema(report):
     SCHEMA.validate(junit_text(report))
 
