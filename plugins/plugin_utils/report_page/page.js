@@ -122,8 +122,18 @@
       if (list(texts).length) { parts.push(el("p", {}, title + ": ", bdi(list(texts).join("; ")))); }
     }
     if (repair.before && repair.after) {
-      parts.push(el("p", {}, "Before ", moment(repair.before), ", after ", moment(repair.after)));
+      const side = (entry) => (part(entry, "not_read") ? bdi("not read (" + entry.not_read + ")") : moment(entry));
+      parts.push(el("p", {}, "Before ", side(repair.before), ", after ", side(repair.after)));
     }
+    const proof = repair.proof;
+    if (proof) {
+      const known = (found, text) => (found === null || found === undefined ? null : text);
+      const services = proof.services || {};
+      parts.push(el("p", {}, "Proof: " + [proof.restarted ? "kube-proxy was restarted" : "kube-proxy was not restarted", known(proof.seconds, "took " + proof.seconds + " s"),
+        known(proof.wrong_seconds, "the value was wrong for " + proof.wrong_seconds + " s"),
+        known(services.tried, "services: " + services.tried + " tried, " + services.answered_before + " answered before, " + services.answered_after + " after")].filter(Boolean).join("; ")));
+    }
+    if (repair.rolled_back !== null && repair.rolled_back !== undefined) { parts.push(el("p", {}, repair.rolled_back ? "The change was taken back." : "The change was not taken back.")); }
     return parts;
   };
 
