@@ -24,6 +24,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import (
     remediation,
     report_drift,
     report_file,
+    report_formats,
     report_merge,
     report_text,
     waivers,
@@ -48,6 +49,7 @@ ARGUMENTS = {
     "after_result_name": {"type": "str", "default": ""},
     "facts_files": {"type": "list", "elements": "path", "default": []},
     "report_dir": {"type": "path", "default": "ipvs-report"},
+    "formats": {"type": "list", "elements": "str", "default": list(report_formats.DEFAULT)},
     "known_kernels": {"type": "list", "elements": "dict", "default": []},
     "accept_inferred": {"type": "bool", "default": False},
     "probes": {"type": "list", "elements": "dict", "default": []},
@@ -88,6 +90,7 @@ class ActionModule(ActionBase):
         _validation, self._options = self.validate_argument_spec(argument_spec=ARGUMENTS)
         options = self._options
         try:
+            report_formats.check_formats(options["formats"])
             known_kernels(options["known_kernels"])
             if options["probe_cache"]:
                 probe_cache.load(options["probe_cache"])
@@ -99,7 +102,7 @@ class ActionModule(ActionBase):
             report_merge.check_name(options["report_name"])
             self._baseline = self._read_baseline(options["baseline"])
             self._waivers = self._read_waivers(options["waivers"])
-        except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_file.ReportError, waivers.WaiverError) as error:
+        except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_formats.FormatError, report_file.ReportError, waivers.WaiverError) as error:
             raise AnsibleActionFail(str(error)) from error
         if options["merge"] is not None:
             return result | self._merge(task_vars or {})
@@ -187,9 +190,9 @@ class ActionModule(ActionBase):
             answer["drift"] = report["drift"]["summary"]
         display.display("\n" + report_text.table(report) + "\n")
         if options["write"] and not self._task.check_mode:
-            answer["report_dir"] = self._write_files(report, nodes, report["generated_at"])
+            answer["report_dir"], files = self._write_files(report, nodes, report["generated_at"])
             each = "" if nodes is None else ", one file a node in nodes/"
-            display.display(f"\nReport: {os.path.join(answer['report_dir'], 'report.md')} and report.json{each}\n")
+            display.display(f"\nReport: {os.path.join(answer['report_dir'], files[0])}{report_formats.others(files)}{each}\n")
         if options["query"]:
             try:
                 answer["query"] = fail_on.evaluate(options["query"], report)
@@ -297,17 +300,16 @@ class ActionModule(ActionBase):
         except KnowledgeError as error:
             display.warning(f"the report was not checked against its schema, or does not follow it: {error}")
 
-    def _write_files(self, report: dict, nodes: list[dict] | None, made: str) -> str:
+    def _write_files(self, report: dict, nodes: list[dict] | None, made: str) -> tuple[str, list[str]]:
         directory = os.path.abspath(self._options["report_dir"])
         try:
             os.makedirs(directory, exist_ok=True)
             if nodes is not None:
                 self._write_nodes(directory, nodes, made)
-            replace_file(os.path.join(directory, "report.json"), json.dumps(report, indent=1) + "\n")
-            replace_file(os.path.join(directory, "report.md"), report_text.markdown(report))
+            files = report_formats.write_files(report, directory, self._options["formats"])
         except OSError as error:
             raise AnsibleActionFail(f"the report cannot be written into {directory}: {error.strerror or error}") from error
-        return directory
+        return directory, files
 
     def _write_nodes(self, directory: str, nodes: list[dict], made: str) -> None:
         """One file of facts and verdict a node."""

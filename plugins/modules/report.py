@@ -13,7 +13,7 @@ short_description: Turns the facts of many nodes into the audit's report
 version_added: 0.1.0
 description:
   - Runs on the controller alone. It judges the facts that M(kubeproxy.ipvs.ipvs_facts) returned for the hosts of the play, and facts
-    that were recorded in files, prints a table, and writes C(report.json), C(report.md) and C(nodes/NAME.json).
+    that were recorded in files, prints a table, and writes C(report.json), C(nodes/NAME.json) and the files of O(formats).
   - The role P(kubeproxy.ipvs.audit#role) uses it; it is seldom needed by itself.
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
@@ -81,6 +81,16 @@ options:
     description: Directory on the controller for the report's files. It is made if it does not exist.
     type: path
     default: ipvs-report
+  formats:
+    description:
+      - Which files to write. V(md) is C(report.md), V(html) is C(report.html), one page for a browser, V(csv) is C(report.csv), one line a node, V(junit) is
+        C(junit.xml), V(sarif) is C(report.sarif) (SARIF 2.1.0), V(prom) is C(metrics.prom) for the textfile collector of node_exporter. V(json),
+        C(report.json), is always written.
+      - A file of another format that an earlier run left in O(report_dir) is removed.
+    type: list
+    elements: str
+    choices: [json, md, html, csv, junit, sarif, prom]
+    default: [json, md]
   write:
     description: Whether to write files at all.
     type: bool

@@ -19,7 +19,8 @@ MAXIMUM_NAME = 200
 
 def file_name(node: str) -> str:
     """A file name for a node, whatever its name is made of."""
-    quoted = urllib.parse.quote(node, safe="")
+    # A name from JSON may hold half a surrogate pair.
+    quoted = urllib.parse.quote(node, safe="", errors="surrogatepass")
     return f"{quoted[:MAXIMUM_NAME]}.json"
 
 
