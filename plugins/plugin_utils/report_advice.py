@@ -62,6 +62,7 @@ FINDINGS = {
     "live_patch": ("Ask the kernel itself.", f"{_AUDIT} -e audit_probe=always"),
     "reuse_pressure": ("Let the client keep its connections, or follow the node's plan.", _AUDIT),
     "unreadable": ("Read the node as root.", _AUDIT),
+    "writers_not_read": ("Read the node itself.", f"{_AUDIT} -e audit_source=node"),
 }
 # Why a finding matters.
 WHY = {
@@ -100,6 +101,7 @@ WHY = {
     "reuse_pressure": "At such a rate a client uses its source ports again while the kernel still remembers their old connections.",
     "unsupported_form": "The audit reads what it can, and repairs nothing there.",
     "unreadable": "What could not be read is missing from the evidence; the verdict may be unknown, or predicted with less confidence.",
+    "writers_not_read": "What is judged from the cluster's API alone says what kube-proxy writes, not what else does.",
 }
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _FILLED = re.compile(r"\{(\w+)\}")
