@@ -17,6 +17,7 @@ import html
 import json
 import os
 import re
+import urllib.parse
 from collections import Counter
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import remediation_text, report_advice
@@ -253,11 +254,11 @@ def _findings(report: dict, by_name: dict) -> list[str]:
         node = by_name.get(name, {})
         seen = next((mapping(item) for item in sequence(node.get("findings")) if mapping(item).get("key") == key), {})
         what, run = report_advice.advice(key)
-        page = f"{report_advice.REPOSITORY}/verdict.md#findings"
+        page = f"{report_advice.REPOSITORY}/findings.md#{urllib.parse.quote(str(key), safe='')}"
         pairs = [
             ("Why", html.escape(report_advice.WHY.get(key, ""))),
             ("Evidence", f"{_text(row['text'])}<br>on {_text(name)}" + (f", {_text(seen['path'])}" if seen.get("path") else "")),
-            ("Source", (f"{_text(node['origin'])}<br>" if node.get("origin") else "") + f'<a href="{page}" rel="noreferrer">how a node is judged</a>'),
+            ("Source", (f"{_text(node['origin'])}<br>" if node.get("origin") else "") + f'<a href="{page}" rel="noreferrer">the page of this finding</a>'),
             ("What to run", f"{html.escape(what)}{_run(run, name)}" if what else "Nothing; it is good to know."),
             ("Nodes", f"{_text(examples(row))} {_show('Show', f'Show the nodes with {key}', finding=clean(key, MAXIMUM_TEXT))}"),
         ]

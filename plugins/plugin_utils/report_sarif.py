@@ -54,9 +54,9 @@ def _rules(report: dict) -> list[dict]:
     registry = load("findings")["findings"]
     for key, row in registry.items():
         short, why = report_advice.sentence(key), report_advice.WHY.get(key, "")
-        rules.append(_rule(key, short or why or key, why or short or key, LEVELS[row["severity"]], "verdict.md#findings", *report_advice.advice(key)))
+        rules.append(_rule(key, short or why or key, why or short or key, LEVELS[row["severity"]], f"findings.md#{key}", *report_advice.advice(key)))
     others = {_text(mapping(item).get("key")) for node in report["nodes"] for item in sequence(node.get("findings"))} - set(registry) - set(VERDICT_LEVELS)
-    rules += [_rule(key, f"Finding {key}.", f"Finding {key}.", "warning", "verdict.md#findings", "", "") for key in sorted(others)]
+    rules += [_rule(key, f"Finding {key}.", f"Finding {key}.", "warning", "findings.md", "", "") for key in sorted(others)]
     return rules
 
 
