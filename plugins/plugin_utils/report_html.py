@@ -17,7 +17,6 @@ import html
 import json
 import os
 import re
-import urllib.parse
 from collections import Counter
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import remediation_text, report_advice
@@ -254,7 +253,7 @@ def _findings(report: dict, by_name: dict) -> list[str]:
         node = by_name.get(name, {})
         seen = next((mapping(item) for item in sequence(node.get("findings")) if mapping(item).get("key") == key), {})
         what, run = report_advice.advice(key)
-        page = f"{report_advice.REPOSITORY}/findings.md#{urllib.parse.quote(str(key), safe='')}"
+        page = f"{report_advice.REPOSITORY}/findings.md" + (f"#{key}" if key in report_advice.WHY else "")
         pairs = [
             ("Why", html.escape(report_advice.WHY.get(key, ""))),
             ("Evidence", f"{_text(row['text'])}<br>on {_text(name)}" + (f", {_text(seen['path'])}" if seen.get("path") else "")),
