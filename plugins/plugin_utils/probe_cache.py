@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.document_file import DocumentError, load_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.probed import document_of, read_document, worth_keeping
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.replaced_file import replace_file
@@ -19,23 +20,12 @@ MAXIMUM_BYTES = 8 * 1024 * 1024
 
 def load(path: str) -> list[dict]:
     """The rows of a file of probes, none if there is no such file. Raises KnowledgeError that names the file."""
-    try:
-        if os.path.getsize(path) > MAXIMUM_BYTES:
-            raise KnowledgeError(f"longer than {MAXIMUM_BYTES} bytes")
-        with open(path, "rb") as handle:
-            return read_document(json.loads(handle.read().decode("utf-8")))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return []
-    except OSError as error:
-        raise KnowledgeError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise KnowledgeError(f"{path}: not UTF-8") from error
-    except RecursionError as error:
-        raise KnowledgeError(f"{path}: nested too deeply") from error
-    except KnowledgeError as error:
+    try:
+        return read_document(load_document(path, maximum_bytes=MAXIMUM_BYTES))
+    except (DocumentError, KnowledgeError) as error:
         raise KnowledgeError(f"{path}: {error}") from error
-    except ValueError as error:
-        raise KnowledgeError(f"{path}: not JSON: {error}") from error
 
 
 def save(path: str, rows: list[dict]) -> None:

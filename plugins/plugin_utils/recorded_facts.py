@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import urllib.parse
 
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.document_file import DocumentError, load_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, check, mapping, text
 
 # A node's facts are some tens of kilobytes.
@@ -41,18 +41,9 @@ def load(path: str) -> tuple[str, str, dict]:
     The file is a JSON mapping with the facts below ansible_facts.ipvs, ipvs, or at its top, and optionally name and origin.
     """
     try:
-        if os.path.getsize(path) > MAXIMUM_BYTES:
-            raise FactsError(f"longer than {MAXIMUM_BYTES} bytes")
-        with open(path, "rb") as handle:
-            document = json.loads(handle.read().decode("utf-8"))
-    except OSError as error:
-        raise FactsError(error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise FactsError("not UTF-8") from error
-    except RecursionError as error:
-        raise FactsError("nested too deeply") from error
-    except ValueError as error:
-        raise FactsError(f"not JSON: {error}") from error
+        document = load_document(path, maximum_bytes=MAXIMUM_BYTES)
+    except DocumentError as error:
+        raise FactsError(str(error)) from error
     facts = check(document)
     stem = os.path.splitext(os.path.basename(path))[0]
     return text(mapping(document).get("name")) or urllib.parse.unquote(stem), text(mapping(document).get("origin")) or path, facts

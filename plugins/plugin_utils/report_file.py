@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.document_file import DocumentError, load_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import SCHEMA
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document
@@ -68,19 +68,9 @@ def check(document) -> dict:
 def load(path: str) -> dict:
     """The report in the file PATH. Raises ReportError that names the file and says why it cannot be used."""
     try:
-        with open(path, "rb") as handle:
-            return check(json.loads(handle.read().decode("utf-8")))
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except UnicodeDecodeError:
-        reason = "not UTF-8"
-    except RecursionError:
-        reason = "nested too deeply"
-    except ReportError as error:
-        reason = str(error)
-    except ValueError as error:
-        reason = f"not JSON, or cut off: {error}"
-    raise ReportError(f"{clean(path)}: {reason}")
+        return check(load_document(path))
+    except (DocumentError, ReportError) as error:
+        raise ReportError(f"{clean(path)}: {clean(error)}") from error
 
 
 def load_all(paths: list[str]) -> list[dict]:

@@ -11,9 +11,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-import yaml
-
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import host_patterns
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.document_file import DocumentError, load_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fail_on import UNREACHABLE, WORDS
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import EXAMPLE_NAMES
@@ -113,20 +112,9 @@ def check(document) -> list[Waiver]:
 def load(path: str) -> list[Waiver]:
     """The waivers of a YAML or JSON file. Raises WaiverError that names the file."""
     try:
-        with open(path, "rb") as handle:
-            return check(yaml.safe_load(handle.read().decode("utf-8")))
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except UnicodeDecodeError:
-        reason = "not UTF-8"
-    except RecursionError:
-        reason = "nested too deeply"
-    except WaiverError as error:
-        reason = str(error)
-    except (yaml.YAMLError, ValueError) as error:
-        # A date such as 2027-02-30 is refused by YAML itself.
-        reason = f"not YAML: {clean(error)}"
-    raise WaiverError(f"{clean(path)}: {reason}")
+        return check(load_document(path, "YAML"))
+    except (DocumentError, WaiverError) as error:
+        raise WaiverError(f"{clean(path)}: {error if isinstance(error, WaiverError) else clean(error)}") from error
 
 
 def _without(entry: dict) -> dict:

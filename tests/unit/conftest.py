@@ -20,17 +20,6 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 
-# These look at the processes of this machine, or start some that others would see: one after the other, in one of the processes of pytest-xdist.
-ON_THIS_MACHINE = ("playbooks", "roles", "test_restarting.py")
-
-
-def pytest_collection_modifyitems(items):
-    """Keep them together."""
-    for item in items:
-        if any(part in item.path.parts for part in ON_THIS_MACHINE):
-            item.add_marker(pytest.mark.xdist_group("this machine"))
-
-
 @pytest.fixture
 def tree(tmp_path):
     """tree({path: content}) -> NodeFiles that reads a node with exactly these files."""

@@ -46,6 +46,13 @@ def lists_of_nodes() -> int:
     return sum(int(float(line.rpartition(" ")[2])) for line in wanted)
 
 
+def plain(value):
+    """The values of a document in which ansible-inventory marks texts that are never templated."""
+    if isinstance(value, dict):
+        return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
 def inventory(folder: pathlib.Path, content: str) -> tuple[dict, float, int | None]:
     """(host variables, seconds, requests that the plugin made) of ansible-inventory, with a file lab.nodes.yml of this content in FOLDER."""
     (folder / "lab.nodes.yml").write_text(f"plugin: kubeproxy.ipvs.nodes\n{content}", encoding="utf-8")
@@ -58,4 +65,4 @@ def inventory(folder: pathlib.Path, content: str) -> tuple[dict, float, int | No
     seconds = time.monotonic() - begun
     requests = re.search(r"in\s+(\d+)\s+requests", said)
     document = json.loads(output.read_text(encoding="utf-8"))
-    return document["_meta"]["hostvars"], seconds, int(requests.group(1)) if requests else None
+    return plain(document["_meta"]["hostvars"]), seconds, int(requests.group(1)) if requests else None

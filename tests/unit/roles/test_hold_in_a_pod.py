@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 
@@ -43,6 +45,13 @@ def value(tmp_path):
     return path
 
 
+def end(process):
+    """End a process and all that it has started: a shell's own children look like it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 @pytest.fixture
 def pod(value, tmp_path):
     """pod(words) -> a process with these words for its command, which is ended with the test."""
@@ -50,13 +59,12 @@ def pod(value, tmp_path):
 
     def start(words):
         # Elsewhere than where a file of that name could be.
-        started.append(subprocess.Popen(words, env={**os.environ, "KUBEPROXY_IPVS_FILE": str(value)}, cwd=tmp_path))
+        started.append(subprocess.Popen(words, env={**os.environ, "KUBEPROXY_IPVS_FILE": str(value)}, cwd=tmp_path, start_new_session=True))
         return started[-1]
 
     yield start
     for process in started:
-        process.kill()
-        process.wait()
+        end(process)
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
@@ -92,8 +100,7 @@ def test_its_process_is_found(shell, pod):
     assert looked_for(shell, "1", 20)
     assert not looked_for(shell, "0")
     assert not looked_for(shell, "")
-    process.kill()
-    process.wait()
+    end(process)
     assert looked_for(shell, "", 20)
 
 

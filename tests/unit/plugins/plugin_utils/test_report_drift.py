@@ -115,8 +115,8 @@ class TestProperties:
     @given(some_nodes(), some_nodes())
     def test_backwards(self, first, then):
         turned = {"worse": "better", "better": "worse", "new": "gone", "gone": "new", "no_longer_read": "read_again", "read_again": "no_longer_read"}
-        before, after = report_from(first), report_from(then)
-        assert {name: turned[word] for name, word in changes(before, after).items()} == changes(after, before)
+        one, other = report_from(first), report_from(then)
+        assert {name: turned[word] for name, word in changes(one, other).items()} == changes(other, one)
 
 
 class TestText:

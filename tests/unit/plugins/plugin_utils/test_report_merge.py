@@ -191,7 +191,6 @@ class TestTarget:
     def test_a_report_without_one_does_not_matter(self):
         assert merge([self.planned("1.30.4"), report()])["target"] == {"kube_proxy": "1.30.4", "kernel": None}
 
-
     def test_and_the_text_does_not_name_one(self):
         merged = merge([self.planned("1.30.4"), self.planned("1.31.0")])
         assert "AFTER what is planned for each node" in table(merged) and "## After what is planned for each node" in markdown(merged)
