@@ -58,8 +58,12 @@ ipvs_probe.py: standalone/build.py standalone/main.py $(wildcard plugins/module_
 probe:
 	@tests/lab/probe/run
 
+# Not a part of `make test`: 5,000 Node objects in a real API server.
+inventory:
+	@tests/lab/inventory/run
+
 clean:
 	rm -f ipvs_probe.py
 	rm -rf .cache .hypothesis .pytest_cache ipvs-report kubeproxy-ipvs-*.tar.gz
 
-.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers molecule bench probe clean
+.PHONY: help audit test test-quick lint unit sanity build nodes-python kernel lab truth-table faults switch-faults leftovers molecule bench probe inventory clean
