@@ -55,7 +55,7 @@ def say(words):
     MEASURED.append(words)
 
 
-def wait_until(true, what, seconds=60, pause=0.3):
+def wait_until(true, what, seconds=180, pause=0.3):
     """Until TRUE() is, and what it gave; an AssertionError that names WHAT after SECONDS."""
     deadline = time.monotonic() + seconds
     while True:
