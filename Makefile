@@ -24,7 +24,7 @@ audit:
 
 # Ten restarts of each node with what everybody finds and with ours, three probes of each kernel; `make molecule` and `make probe` alone have twenty.
 test:
-	@RESTARTS=$${RESTARTS:-10} RUNS=$${RUNS:-3} tests/all unit lint+sanity build+nodes-python kernel+lab+truth-table faults switch-faults+leftovers probe molecule
+	@RESTARTS=$${RESTARTS:-10} RUNS=$${RUNS:-3} tests/all unit lint+sanity build+nodes-python kernel+lab+truth-table faults switch-faults+leftovers+probe molecule
 
 test-quick:
 	@tests/all lint unit
