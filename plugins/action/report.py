@@ -10,13 +10,15 @@ import datetime
 import json
 import os
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as CORE
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import (
+    core_support,
     fail_on,
     forecast,
     probe_cache,
@@ -29,17 +31,17 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import (
     report_text,
     waivers,
 )
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.collection_version import collection_version
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsError, mapping, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document, known_kernels
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.node_objects import facts_of_inventory_host
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.play_results import core_version, facts_in, facts_of, variables_of
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.play_results import MINIMUM, core_version, facts_in, facts_of, variables_of
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy, policy_of_node, read_policy
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.probed import with_probe
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.replaced_file import replace_file
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.replaced_file import make_directory, replace_file
 
-COLLECTION = "kubeproxy.ipvs 0.1.0"
 ARGUMENTS = {
     "check_only": {"type": "bool", "default": False},
     "hosts": {"type": "list", "elements": "str", "default": []},
@@ -89,6 +91,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, self._options = self.validate_argument_spec(argument_spec=ARGUMENTS)
         options = self._options
+        self._check_core()
         try:
             report_formats.check_formats(options["formats"])
             known_kernels(options["known_kernels"])
@@ -103,7 +106,8 @@ class ActionModule(ActionBase):
             self._baseline = self._read_baseline(options["baseline"])
             self._waivers = self._read_waivers(options["waivers"])
         except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_formats.FormatError, report_file.ReportError, waivers.WaiverError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            # The sentence is whole; core would add those of what it came from.
+            raise AnsibleActionFail(str(error)) from None
         if options["merge"] is not None:
             return result | self._merge(task_vars or {})
         if options["check_only"]:
@@ -115,14 +119,21 @@ class ActionModule(ActionBase):
 
     def _say_what_python(self, task_vars: dict) -> None:
         """What ansible-core cannot do on an old node it says with a SyntaxError there; say it in a sentence before."""
-        minimum = getattr(basic, "_PY_MIN", None)
-        if isinstance(minimum, tuple) and minimum > (3, 6):
+        if isinstance(MINIMUM, tuple) and MINIMUM > (3, 6):
             display.display(
                 (
-                    f"ansible-core {core_version(task_vars)} reads nodes with Python {minimum[0]}.{minimum[1]} or newer. Older nodes are "
+                    f"ansible-core {core_version(task_vars)} reads nodes with Python {MINIMUM[0]}.{MINIMUM[1]} or newer. Older nodes are "
                     f"listed as not read: audit them with ansible-core 2.16."
                 )
             )
+
+    def _check_core(self) -> None:
+        """Stop where meta/runtime.yml does not take this ansible-core: of itself core warns and goes on, unless the user has said to ignore it."""
+        if constants.COLLECTIONS_ON_ANSIBLE_VERSION_MISMATCH == "ignore":
+            return
+        sentence = core_support.unsupported(CORE)
+        if sentence:
+            raise AnsibleActionFail(sentence)
 
     def _report(self, task_vars: dict) -> dict:
         options = self._options
@@ -137,7 +148,7 @@ class ActionModule(ActionBase):
         remediated = self._remediation if options["outcome_name"] else None
         report = fleet([node["entry"] for node in nodes], self._unreachable, self._errors, target if any(target.values()) else None, remediated)
         made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-        report = {"schema": report.pop("schema"), "collection": COLLECTION, "generated_at": made, **report}
+        report = {"schema": report.pop("schema"), "collection": f"kubeproxy.ipvs {collection_version()}", "generated_at": made, **report}
         report = report_merge.labelled(report, report_merge.check_name(options["report_name"]))
         return self._deliver(report, nodes, task_vars)
 
@@ -303,7 +314,7 @@ class ActionModule(ActionBase):
     def _write_files(self, report: dict, nodes: list[dict] | None, made: str) -> tuple[str, list[str]]:
         directory = os.path.abspath(self._options["report_dir"])
         try:
-            os.makedirs(directory, exist_ok=True)
+            make_directory(directory)
             if nodes is not None:
                 self._write_nodes(directory, nodes, made)
             files = report_formats.write_files(report, directory, self._options["formats"])
@@ -314,7 +325,7 @@ class ActionModule(ActionBase):
     def _write_nodes(self, directory: str, nodes: list[dict], made: str) -> None:
         """One file of facts and verdict a node."""
         own, written = os.path.join(directory, "nodes"), set()
-        os.makedirs(own, exist_ok=True)
+        make_directory(own)
         for node in nodes:
             entry, name = node["entry"], recorded_facts.file_name(node["entry"]["name"])
             read = "read, before the change," if node.get("before") else "read"

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: conn_reuse_mode_changes
 short_description: What is to be changed on one node so that net.ipv4.vs.conn_reuse_mode is safe and stays so
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:
@@ -75,7 +75,7 @@ _value:
       description: Whether the DaemonSet that goes on looking is needed.
       type: bool
     edits:
-      description: Lines of other files that set another value, in the form of M(kubeproxy.ipvs.recorded_files#module), option C(files).
+      description: Lines of other files that set another value, in the form of M(kubeproxy.ipvs.recorded_files), option C(files).
       type: list
       elements: dict
     left:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: hold_daemonsets
 short_description: What to write into a cluster's API so that DaemonSets hold net.ipv4.vs.conn_reuse_mode on some nodes
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:
@@ -61,7 +61,7 @@ _value:
   type: dict
   contains:
     writes:
-      description: What to write, each with C(name), and C(state), C(definition) and C(options), the delete_options, for M(kubernetes.core.k8s#module).
+      description: What to write, each with C(name), and C(state), C(definition) and C(options), the delete_options, for M(kubernetes.core.k8s).
       type: list
       elements: dict
     moved:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: kube_proxy_configmap
 short_description: What to write into kube-proxy's ConfigMap for another mode
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:
@@ -16,7 +16,7 @@ description:
 positional: _input
 options:
   _input:
-    description: The ConfigMap, as the only item of what M(kubernetes.core.k8s_info#module) returns as C(resources).
+    description: The ConfigMap, as the only item of what M(kubernetes.core.k8s_info) returns as C(resources).
     type: list
     elements: dict
     required: true
@@ -73,7 +73,7 @@ _value:
       description: The configuration as it will be.
       type: str
     definition:
-      description: What to give M(kubernetes.core.k8s#module), merge type V(merge).
+      description: What to give M(kubernetes.core.k8s), merge type V(merge).
       type: dict
 """
 

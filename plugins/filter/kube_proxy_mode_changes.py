@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: kube_proxy_mode_changes
 short_description: Whether kube-proxy of a node can be moved to another mode, and what that takes
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:
@@ -82,7 +82,7 @@ _value:
       type: list
       elements: str
     files:
-      description: The edits, in the form of M(kubeproxy.ipvs.recorded_files#module), option C(files).
+      description: The edits, in the form of M(kubeproxy.ipvs.recorded_files), option C(files).
       type: list
       elements: dict
     where:

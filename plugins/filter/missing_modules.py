@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: missing_modules
 short_description: Which of these modules the controller does not have
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:

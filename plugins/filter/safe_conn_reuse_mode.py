@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: safe_conn_reuse_mode
 short_description: The safe value of net.ipv4.vs.conn_reuse_mode on one node
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: verdict
 short_description: Judges the facts of one node
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r'''
 name: nodes
 short_description: The nodes of a Kubernetes cluster, from its API or from a saved list
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 description:
@@ -133,21 +133,10 @@ options:
 '''
 
 EXAMPLES = r'''
-# prod.nodes.yml: the cluster of a context
-plugin: kubeproxy.ipvs.nodes
-context: prod
-
----
-# lab.nodes.yml: what kubectl has saved, somewhere else
-#   kubectl get nodes -o json > nodes.json
-#   kubectl -n kube-system get daemonset/kube-proxy configmap/kube-proxy -o json > kube-proxy.json
-plugin: kubeproxy.ipvs.nodes
-file: [nodes.json, kube-proxy.json]
-
----
-# eu.nodes.yml: nodes whose names are not unique, and groups of them
+# eu.nodes.yml: the cluster of a context, with groups of its nodes
 plugin: kubeproxy.ipvs.nodes
 kubeconfig: ~/.kube/eu
+context: prod
 host_name: '{cluster}.{name}'
 keyed_groups:
   - prefix: role
@@ -158,6 +147,13 @@ groups:
   old_kernels: kube_node.kernel is version('5.9', '<')
 compose:
   ansible_user: "'core'"
+
+# lab.nodes.yml: what kubectl has saved, somewhere else
+#   kubectl get nodes -o json > nodes.json
+#   kubectl -n kube-system get daemonset/kube-proxy configmap/kube-proxy -o json > kube-proxy.json
+#
+# plugin: kubeproxy.ipvs.nodes
+# file: [nodes.json, kube-proxy.json]
 '''
 
 import hashlib

@@ -11,7 +11,7 @@ __metaclass__ = type
 
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import WRITE, place_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.unit_writers import actions_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import REBOOT, writer
 
@@ -28,7 +28,7 @@ def _longest_gap(field, size):
     """The longest time between two values of a minute or hour field of crontab(5), in its own unit; SIZE if it has one value."""
     values = set()
     for part in field.split(','):
-        found = re.match(r'(?:\*|(\d{1,4})(?:-(\d{1,4}))?)(?:/(\d{1,4}))?$', part)
+        found = re.match(r'(?:\*|([0-9]{1,4})(?:-([0-9]{1,4}))?)(?:/([0-9]{1,4}))?$', part)
         if not found:
             return size
         first, last, step = found.groups()
@@ -69,13 +69,16 @@ def _writers_of(node, path, number, line, command, period, result_of):
     found = []
     for script, action, text in actions_of(node, command):
         value, via = result_of(action)
-        if action.kind == shell_text.WRITE or via:
+        if action.kind == WRITE or via:
+            place, line_number, written, via = place_of(action, script, via, (path, number, line))
+            from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+
             found.append(
                 writer(
                     'cron',
-                    script or path,
-                    action.line if script else number,
-                    action.text if script else line,
+                    place,
+                    line_number,
+                    written,
                     value,
                     [] if period else [REBOOT],
                     ['cron'],
@@ -98,7 +101,7 @@ def _anacron_entries(text):
     """As _entries, of anacrontab(5): days or @name, delay, name, command."""
     for number, line in enumerate(text.split('\n'), 1):
         words = line.strip().split(None, 3)
-        if len(words) == 4 and (re.match(r'\d{1,4}$', words[0]) or words[0] in NAMED):
+        if len(words) == 4 and (re.match(r'[0-9]{1,4}$', words[0]) or words[0] in NAMED):
             yield number, NAMED.get(words[0]) or max(int(words[0]), 1) * 86400, words[3], line
 
 

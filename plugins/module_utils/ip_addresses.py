@@ -33,7 +33,7 @@ def parse_address(text):
     if text.startswith('[') and text.endswith(']'):
         try:
             return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, text[1:-1]))
-        except (AttributeError, socket.error, ValueError):
+        except (AttributeError, socket.error, TypeError, ValueError):
             return None
     return None
 
@@ -55,7 +55,8 @@ def address_bytes(text):
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             return socket.inet_pton(family, text)
-        except (socket.error, ValueError, UnicodeError):
+        except (socket.error, TypeError, ValueError, UnicodeError):
+            # TypeError: what Python 2.7 makes of a zero byte in it.
             continue
     return None
 

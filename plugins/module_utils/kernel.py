@@ -14,8 +14,10 @@ import re
 import zlib
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import merged_files
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_text import MODPROBE, read_actions
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import MODPROBE, read_actions
 
+# More than any line of the kernel's list of symbols has.
+LINE_BYTES = 4096
 # Names that only kernels with, or only kernels without, a certain fix have (Linux net/netfilter/ipvs).
 EVIDENCE_SYMBOLS = (
     'ip_vs_expire_nodest_conn_flush',
@@ -187,7 +189,8 @@ def _symbols(node):
         chunk = rest + chunk
         # `in` is several times faster than the expression, which then only confirms.
         found.update(name for name, expression in wanted if name.encode('ascii') in chunk and expression.search(chunk))
-        rest = chunk[chunk.rfind(b'\n') + 1 :]
+        # No line is that long: a file without ends of lines must not be searched again with each chunk.
+        rest = chunk[chunk.rfind(b'\n') + 1 :][-LINE_BYTES:]
     found.update(name for name, expression in wanted if expression.search(rest + b'\n'))
     return sorted(found) if read else None
 

@@ -16,7 +16,6 @@ from ansible.module_utils.common.text.converters import to_text
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import HYPERKUBE_WORDS, K3S_WITH_KUBE_PROXY, KUBE_PROXY
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse, parse_documents
 
 RANCHER_DIRECTORY = '/etc/rancher'
 K3S_CONFIG, RKE2_CONFIG = '/etc/rancher/k3s/config.yaml', '/etc/rancher/rke2/config.yaml'
@@ -80,6 +79,9 @@ def read_yaml(node, path):
     text = node.text(path)
     if text is None:
         return None if is_unreadable(node, path) else {}
+    # Each node pays for what it compiles, and only those with such files need this.
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse
+
     try:
         document = parse(text)
     except YamlError as error:
@@ -367,6 +369,20 @@ def _manifest_in(document, path):
     return None
 
 
+def _manifest_of(node, path, name, text):
+    """The Manifest of kube-proxy in the text of a file, or None."""
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse_documents
+
+    try:
+        documents = parse_documents(text)
+    except YamlError as error:
+        if KUBE_PROXY in name:
+            node.report(path, 'not understood: %s' % error)
+        return None
+    found = [_manifest_in(document, path) for document in documents]
+    return next((manifest for manifest in found if manifest is not None), None)
+
+
 def find_manifest(node):
     """The Manifest of kube-proxy on this node, or None."""
     for directory in _manifest_directories(node):
@@ -376,16 +392,9 @@ def find_manifest(node):
             text = node.text(path) or ''
             if KUBE_PROXY not in text and 'hyperkube' not in text:
                 continue
-            try:
-                documents = parse_documents(text)
-            except YamlError as error:
-                if KUBE_PROXY in name:
-                    node.report(path, 'not understood: %s' % error)
-                continue
-            for document in documents:
-                found = _manifest_in(document, path)
-                if found is not None:
-                    return found
+            found = _manifest_of(node, path, name, text)
+            if found is not None:
+                return found
     return None
 
 

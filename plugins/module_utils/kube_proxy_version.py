@@ -12,9 +12,10 @@ __metaclass__ = type
 import json
 import os
 import re
-import stat
 
 from ansible.module_utils.common.text.converters import to_text
+
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import is_roots_alone
 
 LOG_BYTES = 256 * 1024
 CONTAINER_CONFIGS = (
@@ -160,24 +161,10 @@ def from_logs(node, pod_uid=None, container_id=None, of_host=False, pid=None, st
     return None, None
 
 
-def _is_roots_alone(path):
-    """Whether nobody but root can change a file, nor any directory above it."""
-    while True:
-        try:
-            found = os.stat(path)
-        except (IOError, OSError):
-            return False
-        if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return False
-        if path == '/':
-            return True
-        path = os.path.dirname(path)
-
-
 def from_binary(path, run_command):
     """The version that a host binary prints, or None. Only one that belongs to root and that nobody else can change is run."""
     real = os.path.realpath(path)
-    if not os.path.isfile(real) or not _is_roots_alone(real):
+    if not os.path.isfile(real) or not is_roots_alone(real):
         return None
     code, output, dummy = run_command([real, '--version'])
     found = re.search(r'Kubernetes v(\S{1,100})', output or '')

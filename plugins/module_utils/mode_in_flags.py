@@ -28,6 +28,21 @@ _VARIABLE = re.compile(r'\$\{?([A-Za-z_]\w*)\}?')
 _IN_FRONT = re.compile(r'(?:exec|sudo|nohup|then|do|else|!|\{|[A-Za-z_]\w*=.*)$')
 
 
+# Files of arguments have a handful; each that is looked for costs a way through the text.
+MAXIMUM_VARIABLES = 100
+
+
+def _last_ones(names):
+    """The last of NAMES, each once, the last one first."""
+    found = []
+    for name in reversed(names):
+        if name not in found:
+            found.append(name)
+            if len(found) == MAXIMUM_VARIABLES:
+                break
+    return found
+
+
 def _replaced(expression, text, mode):
     for found in reversed(list(expression.finditer(text))):
         if found.group(1) != mode:
@@ -47,13 +62,13 @@ def variables_of_mode(text):
 def variables_replaced(text, names, mode):
     """Each text that comes of TEXT with one assignment to one of the variables NAMES changed, if it assigns one plain word."""
     found = r'(?:^|(?<=[\s"\'=]))%s=["\']?([A-Za-z]*)(?=["\']|\s|$)'
-    return (new for name in names for new in _replaced(re.compile(found % re.escape(name), re.MULTILINE), text, mode))
+    return (new for name in names[:MAXIMUM_VARIABLES] for new in _replaced(re.compile(found % re.escape(name), re.MULTILINE), text, mode))
 
 
 def variables_extended(text, command, mode):
     """Each text that comes of an environment file with the flag put into one of the variables that COMMAND uses, all on one line."""
     # What is for kube-proxy alone stands behind what it shares with others.
-    for name in reversed(_VARIABLE.findall(command)):
+    for name in _last_ones(_VARIABLE.findall(command)):
         expression = re.compile(r'^[ \t]*%s=(?:"([^"\n\\]*)"|\'([^\'\n\\]*)\'|([^\s"\'\\]*))[ \t]*\r?$' % re.escape(name), re.MULTILINE)
         for found in reversed(list(expression.finditer(text))):
             value = found.group(found.lastindex) if found.lastindex else ''
@@ -79,7 +94,7 @@ def arguments_extended(text, mode):
     """Each text that comes of an argument file with the flag in a line of its own at the end or, if it assigns variables, in one of them."""
     names = _ASSIGNED.findall(text)
     if names:
-        return variables_extended(text, ' '.join('$' + name for name in names), mode)
+        return variables_extended(text, ' '.join('$' + name for name in reversed(_last_ones(names))), mode)
     end = '\r\n' if '\r\n' in text else '\n'
     return [text + ('' if not text or text.endswith('\n') else end) + '--%s=%s' % (FLAG, mode) + end]
 

@@ -44,8 +44,7 @@ class _Document(object):
     def read(self, lines):
         """The value of LINES in place of this document's."""
         try:
-            # The lines above only have to count.
-            return parse('\n' * self.start + '\n'.join(lines))
+            return parse('\n'.join(lines), self.start + 1)
         except YamlError as error:
             found = re.match(r'line (\d+): (.*)', to_text(error))
             raise ModeError(found.group(2), int(found.group(1))) if found else ModeError(to_text(error))

@@ -30,6 +30,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.edited_files import
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_config import from_file, from_flags, parse_flags
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.line_edits import Edit
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.mode_sources import OWN_FILES, SOURCES
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import redacted
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse
 
 FLAG = mode_in_flags.FLAG
@@ -170,7 +171,9 @@ def _decide(source, mode, result):
     _check_alone(source.proxy)
     _check_lasting(source, edit)
     result['files'] = [edit.entry(whole=edit.path.rpartition('/')[2] in OWN_FILES)]
-    result['where'] = [{'path': edit.path, 'line': line, 'text': text, 'becomes': becomes} for line, text, becomes in edit.changes()]
+    result['where'] = [
+        {'path': edit.path, 'line': line, 'text': redacted(text), 'becomes': redacted(becomes)} for line, text, becomes in edit.changes()
+    ]
     result['daemon_reload'] = result['kind'] == 'unit' and source.unit is not None
     result['restart'] = source.restart()
 

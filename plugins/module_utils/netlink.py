@@ -104,7 +104,7 @@ def _check(payload):
     """Raise NetlinkError if PAYLOAD, of a message of the type NLMSG_ERROR or NLMSG_DONE, begins with a number other than 0."""
     code = number('=i', payload)
     if code:
-        raise NetlinkError(_reason(-code), -code)
+        raise NetlinkError(_reason(abs(code)), abs(code))
 
 
 class Netlink(object):

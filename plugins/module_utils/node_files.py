@@ -22,6 +22,9 @@ from ansible.module_utils.common.text.converters import to_native, to_text
 DEFAULT_LIMIT = 1024 * 1024
 MAXIMUM_LINKS = 40
 MAXIMUM_UNREADABLE = 100
+# Of what is read to its end, and of one line of it: no list of the kernel comes near them, a file without blocks can have any length.
+MAXIMUM_BYTES = 256 * 1024 * 1024
+MAXIMUM_LINE = 64 * 1024
 CHUNK = 256 * 1024
 
 ABSENT_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ESRCH)
@@ -33,6 +36,47 @@ class Unreadable(Exception):
 
 # A locale that cannot express a name makes a UnicodeError of it.
 QUIET_ERRORS = (IOError, OSError, UnicodeError, Unreadable)
+
+
+def _only_root_writes(path, found):
+    """Whether nobody but root can write to what is at PATH. found: its os.lstat()."""
+    if found.st_uid != 0 or found.st_mode & stat.S_IWOTH:
+        return False
+    if not found.st_mode & stat.S_IWGRP:
+        return True
+    if found.st_gid != 0:
+        return False
+    # With an access control list these bits are those of all whom it names. Python 2 cannot ask for one.
+    try:
+        return not hasattr(os, 'listxattr') or 'system.posix_acl_access' not in os.listxattr(path)
+    except OSError:
+        return True
+
+
+def is_roots_alone(path):
+    """Whether nobody but root can change a file of this machine, or lead its path elsewhere: at any step, those of links included."""
+    pending, here, links = [part for part in os.path.abspath(path).split('/') if part], '/', 0
+    try:
+        if not _only_root_writes(here, os.lstat(here)):
+            return False
+        while pending:
+            part = pending.pop(0)
+            step = os.path.normpath(os.path.join(here, part))
+            found = os.lstat(step)
+            if stat.S_ISLNK(found.st_mode):
+                links += 1
+                if links > MAXIMUM_LINKS:
+                    return False
+                target = os.readlink(step)
+                here = '/' if target.startswith('/') else here
+                pending = [name for name in target.split('/') if name not in ('', '.')] + pending
+                continue
+            if not _only_root_writes(step, found):
+                return False
+            here = step
+    except QUIET_ERRORS:
+        return False
+    return True
 
 
 class NodeFiles(object):
@@ -115,7 +159,10 @@ class NodeFiles(object):
         """A binary file object, or None. Only regular files are opened, never a pipe or device."""
         try:
             real = self._resolve(path)
-            descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK)
+            # Some devices do something when they are opened, a watchdog for one.
+            if not stat.S_ISREG(os.stat(real).st_mode):
+                raise Unreadable('not a regular file')
+            descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise Unreadable('not a regular file')
@@ -193,31 +240,27 @@ class NodeFiles(object):
         return (text or '').strip().split('\n')[0].strip() or None
 
     def lines(self, path):
-        """Each line of a file of any size as bytes, a chunk at a time."""
-        handle = self.open(path)
-        if handle is None:
-            return
-        try:
-            line = handle.readline()
-            while line:
-                yield line
-                line = handle.readline()
-        except (IOError, OSError) as error:
-            self._report_error(path, error)
-        finally:
-            handle.close()
+        """Each line of a file as bytes; one of more than MAXIMUM_LINE in pieces, and no more than MAXIMUM_BYTES."""
+        return self._pieces(path, lambda handle: handle.readline(MAXIMUM_LINE))
 
     def chunks(self, path):
-        """The bytes of a file of any size, a chunk at a time."""
+        """The bytes of a file, a chunk at a time, and no more than MAXIMUM_BYTES."""
+        return self._pieces(path, lambda handle: handle.read(CHUNK))
+
+    def _pieces(self, path, read):
         handle = self.open(path)
         if handle is None:
             return
+        total = 0
         try:
-            while True:
-                data = handle.read(CHUNK)
-                if not data:
+            piece = read(handle)
+            while piece:
+                yield piece
+                total += len(piece)
+                if total >= MAXIMUM_BYTES:
+                    self.report(path, 'longer than %d bytes, only the beginning was read' % MAXIMUM_BYTES)
                     return
-                yield data
+                piece = read(handle)
         except (IOError, OSError) as error:
             self._report_error(path, error)
         finally:
@@ -261,6 +304,10 @@ class NodeFiles(object):
             return os.stat(self._resolve(path)).st_size
         except QUIET_ERRORS:
             return None
+
+    def is_roots_alone(self, path):
+        """Whether nobody but root can change a file or lead its path elsewhere. True in a tree, whose files belong to whoever unpacked it."""
+        return not self.live or is_roots_alone(path)
 
     def link(self, path):
         """The text of a symbolic link, not followed, or None."""

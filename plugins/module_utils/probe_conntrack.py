@@ -96,7 +96,7 @@ class _Batches(Netlink):
             for kind, dummy, sequence, payload in messages(self._receive()):
                 code = number('=i', payload) if kind == NLMSG_ERROR else None
                 if code:
-                    raise NetlinkError(os.strerror(-code), -code)
+                    raise NetlinkError(os.strerror(abs(code)), abs(code))
                 if code == 0 and sequence == last:
                     return
 
@@ -134,8 +134,8 @@ def entry_count():
 
 def ipvs_states(text):
     """{(port of the service, port of the client): state} in the text of ip_vs_conn."""
-    rows = [line.split() for line in text.split('\n')[1:]]
-    return dict(((int(words[4], 16), int(words[2], 16)), words[7]) for words in rows if len(words) > 7 and words[0] == 'TCP')
+    found = re.findall(r'^TCP +[^ \n]+ +([0-9A-F]{4}) +[^ \n]+ +([0-9A-F]{4}) +[^ \n]+ +[^ \n]+ +([A-Z_]+)', text, re.MULTILINE)
+    return dict(((int(service, 16), int(client, 16)), state) for client, service, state in found)
 
 
 def conntrack_states(text):

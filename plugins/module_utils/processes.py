@@ -249,6 +249,25 @@ def _seen(node, pids):
     return any(node.kind(path) == 'file' for path in _ps_outputs(node)) or any(_name(node, pid) is not None for pid in pids)
 
 
+def _users(node, pid):
+    """The user ids of a process (real, effective, saved, of the file system) in /proc/PID/status, or None."""
+    found = re.search(r'(?m)^Uid:((?:\s+[0-9]{1,10}){4})$', node.text('/proc/%d/status' % pid) or '')
+    return set(int(number) for number in found.group(1).split()) if found else None
+
+
+def _is_somebody_elses(node, process):
+    """Whether a user of the node started it under that name: kube-proxy is root's, but for one in a network namespace of that user's own.
+
+    A program with the set-user-ID bit has the user's own id among the four.
+    """
+    users = _users(node, process.pid)
+    trusted = set([0, os.geteuid()] if node.live else [0])
+    if users is None or users <= trusted or process.network_namespace == 'other':
+        return False
+    node.report('/proc/%d' % process.pid, 'a process named %s that belongs to user %d, not to root, is not taken for it' % (process.name, max(users)))
+    return True
+
+
 def read_processes(node):
     """(the processes of use, whether processes could be seen at all). Those in the host's network namespace come first."""
     pids = [name for name in node.names('/proc') or [] if NUMBER.match(name)]
@@ -259,5 +278,6 @@ def read_processes(node):
         found = _from_ps(node) or found
     boot_time = _boot_time(node)
     found = [_complete(node, process, boot_time) for process in found if not ''.join(_stat(node, process.pid)[:1]).startswith(DEAD)]
+    found = [process for process in found if not _is_somebody_elses(node, process)]
     found.sort(key=lambda process: (process.network_namespace == 'other', process.uses != KUBE_PROXY, process.pid))
     return found, any(process.uses != 'kube-router' for process in found) or _seen(node, pids)

@@ -52,8 +52,8 @@ class RecordedChanges(object):
 
     def result(self):
         """What the module returns."""
-        names = ('changed', 'facts', 'files', 'values', 'not_restored', 'diff')
-        return dict(((name, getattr(self, name)) for name in names), record=self.store.path)
+        names = ('changed', 'facts', 'files', 'not_restored', 'diff')
+        return dict(((name, getattr(self, name)) for name in names), kernel_values=self.values, record=self.store.path)
 
     def apply(self, files=None, values=None, facts=None):
         """Make FILES and VALUES all that the record consists of; None leaves those that it has."""

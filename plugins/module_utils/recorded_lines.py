@@ -70,7 +70,7 @@ def put_back(content, original, lines):
         if index in taken:
             place = taken[index]
             index += len(place.indexes)
-            result.append((place.text, present[index - 1][1]))
+            result.append((place.text, place.end if place.added_end and index == len(present) else present[index - 1][1]))
         else:
             result += present[index:index + 1]
             index += 1
@@ -78,7 +78,12 @@ def put_back(content, original, lines):
 
 
 class _Place(object):
-    """Where a line was replaced: the indexes of what took its place among the lines that were written, and the line."""
+    """Where a line was replaced: the indexes of what took its place among the lines that were written, and the line.
+
+    added_end: whether a line end was written that the line had not.
+    """
+
+    added_end = False
 
     def __init__(self, start, count, text, end):
         self.start = start
@@ -128,6 +133,9 @@ def _lay_out(content, lines):
             continue
         places.append(_Place(len(written), len(texts), text, end))
         written += [(other, end or b'\n') for other in texts[:-1]] + [(other, end) for other in texts[-1:]]
+        if texts and written[-1] == (b'', b''):
+            # Of an empty line there is nothing to see but its end.
+            written[-1], places[-1].added_end = (b'', b'\n'), True
     return written, places
 
 

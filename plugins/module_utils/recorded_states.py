@@ -31,6 +31,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_paths impo
     told,
     with_errors_kept,
 )
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import redacted_text
 
 MAXIMUM_SIZE = 8 * 1024 * 1024
 MAXIMUM_SHOWN = 100 * 1024
@@ -142,7 +143,7 @@ def decode(kept):
 
 
 def shown(state):
-    """A state as a diff shows it."""
+    """A state as a diff shows it, without the secrets that it holds."""
     if state['kind'] == 'absent':
         return ''
     if state['kind'] == 'link':
@@ -150,7 +151,7 @@ def shown(state):
     content = state['content']
     if len(content) <= MAXIMUM_SHOWN and b'\0' not in content:
         try:
-            return content.decode('utf-8')
+            return redacted_text(content.decode('utf-8'))
         except UnicodeError:
             pass
     return '%s, %d bytes, sha256 %s\n' % ('long' if len(content) > MAXIMUM_SHOWN else 'binary', len(content), hashlib.sha256(content).hexdigest())

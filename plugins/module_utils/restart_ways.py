@@ -52,6 +52,8 @@ class UnitRestart(object):
         self._output = tempfile.TemporaryFile()
         nothing = open(os.devnull, 'rb')
         try:
+            # run_command comes back when the program has ended; what it does is watched from its beginning.
+            # pylint: disable-next=ansible-bad-function
             self._process = subprocess.Popen(
                 [self._systemctl, '--no-ask-password', 'restart', self.unit],
                 stdin=nothing,
@@ -142,6 +144,8 @@ def way_to_restart(node, facts, life, find_program, run_command):
     if form in UNIT_FORMS:
         if not facts['unit']:
             raise CannotRestart('kube-proxy runs in %s, but not in a systemd unit' % form)
+        if facts['unit'].startswith('-'):
+            raise CannotRestart('the name of the unit %s looks like an option of systemctl' % facts['unit'])
         systemctl = find_program('systemctl')
         if not systemctl:
             raise CannotRestart('there is no systemctl on this node')

@@ -11,54 +11,51 @@ __metaclass__ = type
 
 import re
 
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import FILE, MODPROBE, RELEVANT, SERVICE, SYSTEM, WRITE, Action
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_words import bare, logical_lines, pipelines, program_of, with_constants
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl_files import KEY as KEY_PATH, last_word, parse
 
 KEY = r'net[./]ipv4[./]vs[./]conn_reuse_mode'
-# Scripts that hold none of these do nothing to the value and load nothing.
-_RELEVANT = re.compile(r'conn_reuse_mode|sysctl|ip_vs|procps')
 _BEFORE = r'(?:^|[\s;&|(`/"\'])'
-_ASSIGNED = re.compile(KEY + r'["\']?\s*=\s*["\']?(-?\d{1,18}(?!\d))?')
-_ECHOED = re.compile(r'\b(?:echo|printf)\s+(?:-\w+\s+)*["\']?(?:%[sd](?:\\n)?["\']?\s+["\']?)?(-?\d{1,18}(?!\d))?')
-_REDIRECTED = re.compile(r'(?:>\|?\s*|\btee\s+(?:-\S+\s+)*)["\']?[^\s"\';&|<>]*/' + KEY + r'\b')
-_REDIRECTED_HERE = re.compile(r'(?:>\|?\s*|\btee\s+(?:-\S+\s+)*)["\']?(?:\./)?conn_reuse_mode\b')
-_GIVEN = re.compile(r'<<<\s*["\']?(-?\d{1,18}(?!\d))')
+_ASSIGNED = re.compile(KEY + r'["\']?\s*=\s*["\']?(-?[0-9]{1,18}(?![0-9]))?')
+# Words are skipped by number, never "as many as there are": else the time that a line takes grows with the square or the cube of its length.
+_ECHOED = re.compile(r'\b(?:echo|printf)\s+(?:-\w+\s+){0,4}["\']?(?:%[sd](?:\\n)?["\']?\s+["\']?)?(-?[0-9]{1,18}(?![0-9]))?')
+_REDIRECTED = re.compile(r'(?:>\|?\s*|\btee\s+(?:-\S+\s+){0,4})["\']?[^\s"\';&|<>]*/' + KEY + r'\b')
+_REDIRECTED_HERE = re.compile(r'(?:>\|?\s*|\btee\s+(?:-\S+\s+){0,4})["\']?(?:\./)?conn_reuse_mode\b')
+_GIVEN = re.compile(r'<<<\s*["\']?(-?[0-9]{1,18}(?![0-9]))')
 _SYSCTL = re.compile(_BEFORE + r'sysctl(?=\s|$)(.*)')
 _ELSEWHERE = re.compile(r'\s*(?:sudo\s+)?(?:ssh|scp|kubectl|ansible)\s')
 _STANDARD_INPUT = ('-', '/dev/stdin')
 _SERVICE = re.compile(
-    r'systemctl\s(?:.*\s)?(?:try-|reload-or-)*(?:re)?start\s(?:.*\s)?(?:systemd-sysctl|procps)\b|/systemd-sysctl(?=\s|$)|'
+    r'systemctl\s+(?:\S+\s+){0,8}?(?:try-|reload-or-){0,2}(?:re)?start\s+(?:\S+\s+){0,20}?(?:systemd-sysctl|procps)\b|/systemd-sysctl(?=\s|$)|'
     r'(?:\bservice\s+|/etc/init\.d/)procps\s+(?:force-)?(?:re)?(?:start|load)'
 )
 _OPENRC = re.compile(r'\b(?:rc-service|service)\s+sysctl\s+(?:re)?start')
 _PREFIX = re.compile(r'--prefix[=\s]+["\']?([^\s"\']+)')
-_MODPROBE = re.compile(r'\b(?:modprobe|insmod)\s(?:.*[\s"\'])?(?:\S*/)?ip_vs(?:_\w+)?(?:\.ko\S*)?(?=["\'\s;&|)]|$)')
+_LOADER = re.compile(r'\b(?:modprobe|insmod)\s')
+_IP_VS = re.compile(r'(?:^|[\s"\'/])ip_vs(?:_\w+)?(?:\.ko\S*)?(?=["\'\s;&|)]|$)')
 _MODPROBE_OF_VARIABLE = re.compile(r'\bmodprobe\s[^;&|]*\$')
 _MODULE = re.compile(r'(?:^|[\s"\'=(])ip_vs(?:_\w+)?(?=[\s"\');]|$)')
-_UNLOADS = re.compile(r'\bmodprobe\s+(?:\S+\s+)*-\w*r')
+_MODPROBE = re.compile(r'\bmodprobe\s')
+_REMOVES = re.compile(r'\s-\w*r')
 _PAUSE = re.compile(r'\b(?:sleep|usleep|curl|wget|nc|ncat|inotifywait)\b|/dev/tcp/')
 # A loop over arguments or the lines of a file ends at once; any other may wait for something.
 _WAITING_LOOP = re.compile(r'(?:^|[;&|({]|\bdo\b|\bthen\b|\belse\b)\s*(?:until\s|while\s+(?!(?:IFS=\S*\s+)?read\b|getopts\b|\[\[?\s*["\']?\$[#{]))')
 _ENDLESS = re.compile(r'\bwhile\s+(?:true\b|:|\[\[?\s*["\']?1|\(\(\s*1|/bin/true|sleep\b)|\buntil\s+(?:false\b|/bin/false)|\bfor\s*\(\(\s*;\s*;\s*\)\)')
-_SLEEP = re.compile(r'\bsleep\s+["\']?(\d{1,9}(?:\.\d{1,9})?)?([smhd]?)')
-_WATCH = re.compile(_BEFORE + r'watch\s+(?:\S+\s+)*?(?:-n\s*|--interval[=\s])(\d{1,9})')
+_SLEEP = re.compile(r'\bsleep\s+["\']?([0-9]{1,9}(?:\.[0-9]{1,9})?)?([smhd]?)')
+_WATCH = re.compile(_BEFORE + r'watch\s+(?:\S+\s+){0,8}?(?:-n\s*|--interval[=\s])([0-9]{1,9})')
 _LOOP_WORD = re.compile(r'(?:^|[\s;&|({])(do|done)(?=$|[\s;&|)}<>])')
 _UNITS_OF_SLEEP = {'': 1, 's': 1, 'm': 60, 'h': 3600, 'd': 86400}
 # What a loop with a pause that cannot be read is taken for.
 UNKNOWN_PAUSE = 60
 
-WRITE, SYSTEM, FILE, SERVICE, MODPROBE = 'write', 'system', 'file', 'service', 'modprobe'
 MAIN_FILE = '/etc/sysctl.conf'
 
 
-class Action(object):
-    """One thing that a line does. kind: write (the value), system, file (sysctl re-reads its files), service (systemd-sysctl), modprobe.
-
-    value: what is written, None if it stands in a variable; argument: the file of `sysctl -p`; line: 1-based; text: the line.
-    """
-
-    def __init__(self, kind, line, text, value=None, argument=None):
-        self.kind, self.line, self.text, self.value, self.argument = kind, line, text.strip()[:200], value, argument
+def _behind(program, argument, text):
+    """Whether ARGUMENT is found behind the first PROGRAM of a text; both are expressions."""
+    found = program.search(text)
+    return found is not None and argument.search(text, found.end() - 1) is not None
 
 
 def _value_sent(pipeline, position):
@@ -90,7 +87,7 @@ def _written(pipeline, in_directory):
 def _files_loaded(arguments):
     """The files that `sysctl ARGUMENTS` reads ([None] for its own), or None if it reads none."""
     loads, files = False, []
-    for word in re.sub(r'\d*[<>]+&?\s*\S*', ' ', arguments).split():
+    for word in re.sub(r'[0-9]*[<>]+&?\s*\S*', ' ', arguments).split():
         word = word.strip('"\'`()')
         long_form = re.match(r'--load(?:=(.*))?$', word)
         short_form = re.match(r'-[a-zA-Z]*p[a-zA-Z]*(/.*)?$', word)
@@ -120,7 +117,7 @@ def _of_sysctl(arguments, number, line, given):
 def _of_pipeline(pipeline, number, line, document, in_directory):
     """The Actions of one pipeline. document: the text of a here-document behind it."""
     actions = []
-    if program_of(pipeline) is not None and _MODPROBE.search(pipeline) and not _UNLOADS.search(pipeline):
+    if program_of(pipeline) is not None and _behind(_LOADER, _IP_VS, pipeline) and not _behind(_MODPROBE, _REMOVES, pipeline):
         actions.append(Action(MODPROBE, number, line))
     writes, value = _written(pipeline, in_directory)
     if writes:
@@ -136,22 +133,20 @@ def _of_pipeline(pipeline, number, line, document, in_directory):
         elif _OPENRC.search(part):
             actions.append(Action(SYSTEM, number, line))
         elif found:
-            given = document or '\n'.join(re.findall(r'[\w./-]+\s*=\s*-?\d{1,18}', pipeline))
+            given = document or '\n'.join(re.findall(r'(?<![\w./-])[\w./-]+\s*=\s*-?[0-9]{1,18}', pipeline))
             actions.extend(_of_sysctl(found.group(1), number, line, given))
     return actions
 
 
-def read_actions(text):
-    """The Actions of shell text, in order."""
-    if not _RELEVANT.search(text):
-        return []
+def actions_in(text):
+    """The Actions of shell text, in order; see shell_actions.read_actions()."""
     actions, modules, in_directory = [], False, 'ipv4/vs' in text
     lines = logical_lines(text)
     for (number, line, document), expanded in zip(lines, with_constants([entry[1] for entry in lines])):
         modules = modules or bool(_MODULE.search(expanded))
-        if modules and _MODPROBE_OF_VARIABLE.search(expanded) and not _UNLOADS.search(expanded):
+        if modules and _MODPROBE_OF_VARIABLE.search(expanded) and not _behind(_MODPROBE, _REMOVES, expanded):
             actions.append(Action(MODPROBE, number, line))
-        if _RELEVANT.search(expanded):
+        if RELEVANT.search(expanded):
             for pipeline in pipelines(expanded):
                 actions.extend(_of_pipeline(pipeline, number, line, document, in_directory))
     return actions
@@ -181,9 +176,11 @@ def _loop_at(lines):
 
 def loop_seconds(text, line=None):
     """The pause of an endless loop in seconds, or None if there is none, or if LINE (1-based) is not in it."""
-    watched = _WATCH.search(text)
-    if watched:
-        return max(int(watched.group(1)), 1)
+    if 'watch' in text:
+        # Line by line: their length has a limit, and what a regular expression takes grows with its square.
+        watched = [found for found in (_WATCH.search(code) for dummy, code, dummy in logical_lines(text)) if found]
+        if watched:
+            return max(int(watched[0].group(1)), 1)
     if not _ENDLESS.search(text):
         return None
     lines = [(number, code) for number, code, dummy in logical_lines(text)]

@@ -129,7 +129,8 @@ def program_of(command):
 
 
 def _filled(text, constants):
-    return _VARIABLE.sub(lambda found: constants.get(found.group(1) or found.group(2), found.group(0)), text)
+    # Variables made of variables grow without end.
+    return _VARIABLE.sub(lambda found: constants.get(found.group(1) or found.group(2), found.group(0)), text)[:MAXIMUM_LINE]
 
 
 def with_constants(lines):

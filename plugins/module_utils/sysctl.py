@@ -71,7 +71,7 @@ class _Namespace(object):
 
 def _number(text):
     text = text.strip()
-    return int(text) if re.match(r'-?\d{1,18}$', text) else text
+    return int(text) if re.match(r'-?[0-9]{1,18}$', text) else text
 
 
 def _read_files(node):

@@ -12,8 +12,7 @@ __metaclass__ = type
 import os
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_words import logical_lines
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import MODPROBE, WRITE, place_of, read_actions
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, writer
 
@@ -61,25 +60,36 @@ def _scripts_of(node, words, text):
             yield path, script
 
 
+def _actions_in(node, path, script):
+    """The Actions of a script, which know whether somebody else than root can change it."""
+    actions = read_actions(script)
+    if actions and not node.is_roots_alone(path):
+        for action in actions:
+            action.is_roots = False
+    return actions
+
+
 def actions_of(node, command):
     """[(path or None, Action, text it stands in)] of an Exec line or a cron command: of the line itself, and of the scripts that it starts."""
     words = split_command(command)
     text = _inline(words) or ' '.join(words)
-    found = [(None, action, text) for action in shell_text.read_actions(text)]
-    if any(action.kind != shell_text.MODPROBE for dummy, action, dummy in found):
+    found = [(None, action, text) for action in read_actions(text)]
+    if any(action.kind != MODPROBE for dummy, action, dummy in found):
         return found
     for path, script in _scripts_of(node, words, text):
-        found += [(path, action, script) for action in shell_text.read_actions(script)]
+        found += [(path, action, script) for action in _actions_in(node, path, script)]
     return found
 
 
 def actions_of_script(node, path):
     """The same of a script that is run by itself: its own, and those of the scripts that it starts."""
     text = node.text(path, limit=SCRIPT_LIMIT) or ''
-    found = [(path, action, text) for action in shell_text.read_actions(text)]
+    found = [(path, action, text) for action in read_actions(text)]
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_words import logical_lines
+
     for dummy, line, dummy in logical_lines(text)[:MAXIMUM_LINES]:
         for other, script in _scripts_of(node, [], line):
-            found += [(other, action, script) for action in shell_text.read_actions(script) if other != path]
+            found += [(other, action, script) for action in _actions_in(node, other, script) if other != path]
     return found
 
 
@@ -136,14 +146,17 @@ def _starts_again_with(unit, units):
 
 def _of_command(unit, phase, entry, actions, role, in_time, waited, result_of):
     """The writers that one Exec line amounts to. actions: of actions_of; waited: a line before it waits for something."""
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+
     found, loads = [], in_time or role.comes_late
     for path, action, text in actions:
-        if action.kind == shell_text.MODPROBE:
+        if action.kind == MODPROBE:
             loads = True
             continue
         value, via = result_of(action)
-        if action.kind != shell_text.WRITE and not via:
+        if action.kind != WRITE and not via:
             continue
+        place, line, written, via = place_of(action, path, via, (entry['path'], entry['line'], '%s=%s' % (phase, entry['value'])))
         waits = waited or shell_text.waits(text)
         moments, reason = list(role.moments), None
         period = role.period or shell_text.loop_seconds(text, action.line)
@@ -156,9 +169,9 @@ def _of_command(unit, phase, entry, actions, role, in_time, waited, result_of):
         found.append(
             writer(
                 role.kind,
-                path or entry['path'],
-                action.line if path else entry['line'],
-                action.text if path else '%s=%s' % (phase, entry['value']),
+                place,
+                line,
+                written,
                 value,
                 moments,
                 [role.timer or unit.name],
@@ -173,6 +186,19 @@ def _of_command(unit, phase, entry, actions, role, in_time, waited, result_of):
     return found
 
 
+def _of_unit(unit, commands, role, in_time, result_of):
+    """The writers that a unit amounts to. commands: [(phase, entry, actions of actions_of)]"""
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+
+    # Commands of a phase run one after the other: `sleep` in one of them delays those after it.
+    found, waiting = [], set()
+    for phase, entry, actions in commands:
+        found.extend(_of_command(unit, phase, entry, actions, role, in_time, phase in waiting, result_of))
+        if shell_text.waits(entry['value']):
+            waiting.add(phase)
+    return found
+
+
 def read_unit_writers(node, units, kube_proxy, in_time, result_of):
     """Writers of kinds unit and kubelet_pre_start.
 
@@ -183,15 +209,9 @@ def read_unit_writers(node, units, kube_proxy, in_time, result_of):
         unit = units.find(name)
         if unit is None or name in KNOWN:
             continue
-        # Commands of a phase run one after the other: `sleep` in one of them delays those after it.
-        role, waiting = None, set()
-        for phase, entry in unit.commands():
-            actions = actions_of(node, entry['value']) if _worth_reading(entry['value']) else []
-            if actions:
-                role = role or _Role(unit, units, kube_proxy)
-                found.extend(_of_command(unit, phase, entry, actions, role, in_time, phase in waiting, result_of))
-            if shell_text.waits(entry['value']):
-                waiting.add(phase)
+        commands = [(phase, entry, actions_of(node, entry['value']) if _worth_reading(entry['value']) else []) for phase, entry in unit.commands()]
+        if any(actions for dummy, dummy, actions in commands):
+            found.extend(_of_unit(unit, commands, _Role(unit, units, kube_proxy), in_time, result_of))
     return found
 
 

@@ -9,6 +9,8 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import redacted
+
 KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT = 'kube_proxy_restart', 'kubelet_restart', 'reboot'
 
 
@@ -18,7 +20,7 @@ def writer(kind, path, line, text, value, moments, applied_by, reason=None, peri
         'kind': kind,
         'path': path,
         'line': line,
-        'text': None if text is None else text.strip()[:200],
+        'text': None if text is None else redacted(text.strip())[:200],
         'value': value,
         'moments': list(moments),
         'period_seconds': period_seconds,

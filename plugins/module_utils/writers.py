@@ -12,7 +12,7 @@ __metaclass__ = type
 import fnmatch
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text, unit_writers
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_actions, unit_writers
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.config_directories import joined_lines, merged_files
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.cron_writers import read_cron
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import read_processes
@@ -42,19 +42,19 @@ def _modprobe(node, files):
                 continue
             for dummy, action, dummy in unit_writers.actions_of(node, re.sub(r'^\s*install\s+\S+\s+', '', line)):
                 value, via = _result_of(action, files)
-                if action.kind == shell_text.WRITE or via:
+                if action.kind == shell_actions.WRITE or via:
                     found.append(writer('modprobe', path, number, line, value, [REBOOT], ['modprobe'], via=via))
     return found
 
 
 def _result_of(action, files):
     """(value, path of the file it comes from) of an action of a script; files re-read by sysctl give what wins among them."""
-    if action.kind == shell_text.WRITE:
+    if action.kind == shell_actions.WRITE:
         return action.value, None
     winner = {
-        shell_text.SYSTEM: lambda: files.procps,
-        shell_text.SERVICE: lambda: files.systemd,
-        shell_text.FILE: lambda: files.of_file(action.argument),
+        shell_actions.SYSTEM: lambda: files.procps,
+        shell_actions.SERVICE: lambda: files.systemd,
+        shell_actions.FILE: lambda: files.of_file(action.argument),
     }.get(action.kind, lambda: None)()
     return (winner.value, winner.path) if winner else (None, None)
 
@@ -95,7 +95,7 @@ def _udev(actions, files):
     found = []
     for path, number, line, action in actions:
         value, via = _result_of(action, files)
-        if action.kind == shell_text.WRITE or (action.kind == shell_text.FILE and via):
+        if action.kind == shell_actions.WRITE or (action.kind == shell_actions.FILE and via):
             found.append(writer('udev', path, number, line, value, [REBOOT], ['udev'], via=via))
     return found
 
@@ -105,8 +105,8 @@ def _sysctl_files(files, in_time, actions, tuned_again):
     kinds = set(action.kind for dummy, dummy, dummy, action in actions)
     # Which programs apply the files at a time when ip_vs is there, in their order, and the line that wins with each.
     applied = [(files.boot_program, files.at_boot)] if in_time else []
-    applied += [(SYSTEMD, files.systemd)] if shell_text.SERVICE in kinds else []
-    applied += [(PROCPS, files.procps)] if shell_text.SYSTEM in kinds else []
+    applied += [(SYSTEMD, files.systemd)] if shell_actions.SERVICE in kinds else []
+    applied += [(PROCPS, files.procps)] if shell_actions.SYSTEM in kinds else []
     applied += [('tuned', files.tuned)] if tuned_again and files.tuned else []
     winner = applied[-1][1] if applied else None
     found = []
@@ -168,21 +168,24 @@ def _rc_local(node, files, in_time):
     for path in RC_LOCAL:
         if not node.executable(path) or (path == RC_LOCAL[1] and node.identity(path) == node.identity(RC_LOCAL[0])):
             continue
+        from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+
         loads = in_time
         for script, action, text in unit_writers.actions_of_script(node, path):
             value, via = _result_of(action, files)
-            if action.kind == shell_text.MODPROBE:
+            if action.kind == shell_actions.MODPROBE:
                 loads = True
-            elif action.kind == shell_text.WRITE or via:
+            elif action.kind == shell_actions.WRITE or via:
                 loads = loads or shell_text.waits(text)
                 reason = None if loads else 'ip_vs is not loaded yet when rc.local runs at boot'
                 again = shell_text.loop_seconds(text, action.line)
+                place, line, written, via = shell_actions.place_of(action, script, via, (path, None, None))
                 found.append(
                     writer(
                         'rc_local',
-                        script,
-                        action.line,
-                        action.text,
+                        place,
+                        line,
+                        written,
                         value,
                         [REBOOT] if loads else [],
                         ['rc.local'],

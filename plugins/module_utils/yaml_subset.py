@@ -232,10 +232,10 @@ def _fold(lines):
     return out
 
 
-def parse_documents(text):
-    """All documents of TEXT as maps, lists and scalars. Raises YamlError."""
-    documents, lines, first = [], [], 1
-    for number, line in enumerate(text.replace('\r\n', '\n').split('\n'), 1):
+def parse_documents(text, first=1):
+    """All documents of TEXT as maps, lists and scalars. first: number of its first line, for errors. Raises YamlError."""
+    documents, lines = [], []
+    for number, line in enumerate(text.replace('\r\n', '\n').split('\n'), first):
         if line.startswith(('%YAML', '%TAG')) and not lines:
             first = number + 1
             continue
@@ -252,7 +252,7 @@ def parse_documents(text):
     return [document for document in documents if document is not None]
 
 
-def parse(text):
-    """The first document of TEXT, None if it is empty. Raises YamlError."""
-    documents = parse_documents(text)
+def parse(text, first=1):
+    """The first document of TEXT, None if it is empty. first: number of its first line, for errors. Raises YamlError."""
+    documents = parse_documents(text, first)
     return documents[0] if documents else None

@@ -10,7 +10,7 @@ __metaclass__ = type
 DOCUMENTATION = r'''
 module: ipvs_facts
 short_description: Reads what decides about net.ipv4.vs.conn_reuse_mode on a node
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads the kernel, the IPVS sysctls, whatever else on the node writes C(net.ipv4.vs.conn_reuse_mode), kube-proxy, the IPVS table, and
     counters, in one call.
@@ -22,20 +22,15 @@ author:
 requirements:
   - Python 2.7 or 3.6 and newer, the standard library alone
   - root, for the arguments and files of containers; without it less is known
+extends_documentation_fragment:
+  - kubeproxy.ipvs.attributes
+  - kubeproxy.ipvs.attributes.facts
+  - kubeproxy.ipvs.attributes.linux
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, when in diff mode.
     support: none
-  facts:
-    description: Action returns an C(ansible_facts) dictionary that will update existing host facts.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
-    support: full
 options:
   root:
     description:
@@ -84,6 +79,23 @@ EXAMPLES = r'''
 '''
 
 RETURN = r'''
+node_python:
+  description:
+    - The Python of the node, where the module did not run and that may be why.
+    - Where it is too old for the ansible-core that runs, RV(ignore:msg) says so and what to do.
+  returned: when the module did not run and the node's Python is the likely reason
+  type: dict
+  contains:
+    version:
+      description: Its version.
+      returned: always
+      type: str
+      sample: 2.7.18
+    supported:
+      description: Whether the ansible-core that runs drives it.
+      returned: always
+      type: bool
+      sample: false
 ansible_facts:
   description: Facts of the node. Those of this module stand below C(ipvs).
   returned: always
@@ -236,7 +248,7 @@ ansible_facts:
               type: int
               sample: 3
             text:
-              description: The line, at most 200 characters.
+              description: The line, at most 200 characters, secrets left out as in C(kube_proxy.argv).
               type: str
               sample: net.ipv4.vs.conn_reuse_mode = 0
             value:
@@ -316,7 +328,7 @@ ansible_facts:
               type: str
               sample: simple
             unit_exec_start_post:
-              description: The C(ExecStartPost=) lines in force.
+              description: The C(ExecStartPost=) lines in force, secrets left out as in C(argv).
               type: list
               elements: str
               sample: []
@@ -337,7 +349,7 @@ ansible_facts:
               description: Image of the container.
               type: str
             argv:
-              description: The command line as the process shows it.
+              description: The command line as the process shows it, with C([redacted]) in the place of what is a secret by its name or form.
               type: list
               elements: str
               sample: [/opt/kube/bin/kube-proxy, --config=/var/lib/kube-proxy/kube-proxy-config.yaml]
@@ -628,6 +640,7 @@ from ansible.module_utils.common.text.converters import to_text
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import counters, hold, ipvs_table, kube_proxy, managed_hold, pressure
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kernel import read_kernel
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.program_path import trust_programs
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl import DECISIVE, read_sysctl, same_namespace
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writers import read_writers
@@ -700,6 +713,7 @@ def collect(node, evidence=(), sample_seconds=0, ask=True, run_command=None):
 
 def main():
     """Run as an Ansible module."""
+    trust_programs()
     module = AnsibleModule(
         argument_spec={
             'root': {'type': 'path', 'default': '/'},

@@ -10,7 +10,7 @@ __metaclass__ = type
 DOCUMENTATION = r'''
 module: ipvs_probe
 short_description: Asks the running kernel what its IPVS does when a source port is used again
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - What a kernel does with C(net.ipv4.vs.conn_reuse_mode) follows from patches that its number does not tell. The module measures it, with connections of its
     own, in network namespaces of its own.
@@ -30,19 +30,16 @@ author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 requirements:
   - Python 2.7 or 3.6 and newer, the standard library alone
+extends_documentation_fragment:
+  - kubeproxy.ipvs.attributes
+  - kubeproxy.ipvs.attributes.linux
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     details: Nothing is measured in check mode. RV(reason) says what would be done.
     support: full
   diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, when in diff mode.
     details: Nothing is changed but the modules that O(load_module) loads.
     support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
-    support: full
 options:
   load_module:
     description:
@@ -145,6 +142,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils import probe_run
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.nfnetlink import is_there
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_judgment import nothing_known
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.program_path import trust_programs
 
 WOULD = 'check mode: it would be measured in network namespaces of its own'
 
@@ -162,6 +160,7 @@ def _load(module, names):
 
 def main():
     """Run as an Ansible module."""
+    trust_programs()
     module = AnsibleModule(argument_spec={'load_module': {'type': 'bool', 'default': False}}, supports_check_mode=True)
     node = NodeFiles()
 

@@ -10,7 +10,7 @@ __metaclass__ = type
 DOCUMENTATION = r'''
 module: kernels_to_probe
 short_description: Chooses one node of each kernel that is to be probed, and keeps what probes have measured
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs on the controller alone. Kernels are the same if C(uname -r), C(uname -v) and the names of the active live patches are.
   - It is called before the first probes, and again after each round of them with O(before) and their answers, until RV(hosts) is empty. A kernel whose node
@@ -19,13 +19,13 @@ description:
   - The role P(kubeproxy.ipvs.audit#role) uses it; it is seldom needed by itself.
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
+extends_documentation_fragment:
+  - kubeproxy.ipvs.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details: In check mode O(cache) is read and not written.
   diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, when in diff mode.
     support: none
 options:
   hosts:

@@ -10,7 +10,7 @@ __metaclass__ = type
 DOCUMENTATION = r'''
 module: kube_proxy_leftovers
 short_description: Removes what kube-proxy left behind on a node when its mode was changed
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - A kube-proxy whose mode is changed does not remove the IPVS services, the interface C(kube-ipvs0), the chains of iptables and the IP sets of its
     former mode. With them the node goes on answering for Services that are no more.
@@ -36,16 +36,13 @@ author:
 requirements:
   - Python 2.7 or 3.6 and newer, the standard library alone
   - C(iptables-save) and C(iptables-restore), and those of IPv6, where there are chains to remove
+extends_documentation_fragment:
+  - kubeproxy.ipvs.attributes
+  - kubeproxy.ipvs.attributes.linux
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, when in diff mode.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
     support: full
 options:
   mode:
@@ -257,6 +254,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_text
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_leftovers import KubeProxyLeftovers
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.program_path import trust_programs
 
 LIMITS = {'drain_seconds': (0, 86400), 'timeout_seconds': (1, 3600)}
 TEXTS = {'type': 'list', 'elements': 'str', 'default': []}
@@ -280,6 +278,7 @@ OWNED = {
 
 def main():
     """Run as an Ansible module."""
+    trust_programs()
     module = AnsibleModule(
         argument_spec={
             'mode': {'type': 'str', 'required': True, 'choices': ['ipvs', 'iptables', 'nftables']},

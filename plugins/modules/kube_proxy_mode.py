@@ -10,7 +10,7 @@ __metaclass__ = type
 DOCUMENTATION = r'''
 module: kube_proxy_mode
 short_description: Finds where the mode of a node's kube-proxy is set and what to change there
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Finds the file that decides about the mode of kube-proxy the next time that it starts, and what to change in it for the mode to be O(mode).
   - It changes nothing. RV(files) is what the module M(kubeproxy.ipvs.recorded_files) takes to make the change, and to take it back.
@@ -31,17 +31,14 @@ author:
 requirements:
   - Python 2.7 or 3.6 and newer, the standard library alone
   - root, for the arguments and files of kube-proxy
+extends_documentation_fragment:
+  - kubeproxy.ipvs.attributes
+  - kubeproxy.ipvs.attributes.linux
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, when in diff mode.
     support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
-    support: full
 options:
   mode:
     description: The mode that kube-proxy is to have.
@@ -243,6 +240,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.mode_place import f
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.neighbours import read_neighbours
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.packet_filters import iptables_variants, nft_version
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.program_path import trust_programs
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units
 
 MODES = ('iptables', 'nftables', 'ipvs')
@@ -264,6 +262,7 @@ def look(node, mode, run_command=None, find_program=None):
 
 def main():
     """Run as an Ansible module."""
+    trust_programs()
     module = AnsibleModule(
         argument_spec={
             'mode': {'type': 'str', 'choices': list(MODES), 'required': True},

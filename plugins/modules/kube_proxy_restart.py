@@ -10,7 +10,7 @@ __metaclass__ = type
 DOCUMENTATION = r'''
 module: kube_proxy_restart
 short_description: Restarts kube-proxy and proves that it is healthy, in its mode, with its Services and the right net.ipv4.vs.conn_reuse_mode
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - kube-proxy writes C(net.ipv4.vs.conn_reuse_mode) when it starts. Whether a value lasts is known only after a restart, which this module
     makes and watches, in one call.
@@ -28,17 +28,14 @@ author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 requirements:
   - Python 2.7 or 3.6 and newer, the standard library alone
+extends_documentation_fragment:
+  - kubeproxy.ipvs.attributes
+  - kubeproxy.ipvs.attributes.linux
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, when in diff mode.
     support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
-    support: full
 options:
   restart:
     description:
@@ -258,12 +255,14 @@ from ansible.module_utils.common.text.converters import to_text
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_config import MODES
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_restart import KubeProxyRestart
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.program_path import trust_programs
 
 LIMITS = {'wait_seconds': (1, 3600), 'watch_seconds': (0, 300), 'services': (0, 500), 'connect_seconds': (0.1, 60)}
 
 
 def main():
     """Run as an Ansible module."""
+    trust_programs()
     module = AnsibleModule(
         argument_spec={
             'restart': {'type': 'bool', 'default': True},

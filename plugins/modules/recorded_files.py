@@ -10,7 +10,7 @@ __metaclass__ = type
 DOCUMENTATION = r'''
 module: recorded_files
 short_description: Changes files and kernel values of a node so that they can be put back byte for byte
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes files and records first, on the node, what stood there. V(restored) puts it back.
   - The record is complete before anything is changed, and each file is changed in one step. Wherever a run is cut off, running the same
@@ -29,16 +29,13 @@ author:
   - The kubeproxy.ipvs authors (@kubeproxy)
 requirements:
   - Python 2.7 or 3.6 and newer, the standard library alone
+extends_documentation_fragment:
+  - kubeproxy.ipvs.attributes
+  - kubeproxy.ipvs.attributes.linux
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, when in diff mode.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
     support: full
 options:
   name:
@@ -185,7 +182,7 @@ files:
   type: list
   elements: dict
   sample: [{path: /etc/sysctl.d/99-kubeproxy-ipvs.conf, action: created}]
-values:
+kernel_values:
   description: The values, before and after. Null is one that does not exist.
   returned: always
   type: list
@@ -230,8 +227,10 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.program_path import trust_programs
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_changes import RecordedChanges
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_paths import Refusal
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import redacted_everywhere
 
 try:
     from ansible.module_utils.compat import selinux
@@ -266,6 +265,7 @@ class Labels(object):
 
 def main():
     """Run as an Ansible module."""
+    trust_programs()
     line_options = {'line': {'type': 'raw', 'required': True}, 'replacement': {'type': 'raw', 'required': True}}
     file_options = {
         'path': {'type': 'path', 'required': True},
@@ -290,9 +290,13 @@ def main():
         },
         required_if=[('state', 'applied', ('files', 'values'), True)],
         supports_check_mode=True,
+        # The log of the node is read by more people than its files are.
+        no_log=True,
     )
     asked = module.params
     result = {}
+    # What a very talkative run shows.
+    shown = {'module_args': redacted_everywhere(asked)}
     try:
         changes = RecordedChanges(
             asked['directory'],
@@ -311,10 +315,10 @@ def main():
         finally:
             result = changes.result()
     except Refusal as error:
-        module.fail_json(msg=to_native(error), **result)
+        module.fail_json(msg=to_native(error), invocation=shown, **result)
     for entry in changes.not_restored:
         module.warn('%s was not put back: %s' % (entry['path'], entry['reason']))
-    module.exit_json(**result)
+    module.exit_json(invocation=shown, **result)
 
 
 if __name__ == '__main__':

@@ -10,20 +10,20 @@ __metaclass__ = type
 DOCUMENTATION = r'''
 module: report
 short_description: Turns the facts of many nodes into the audit's report
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs on the controller alone. It judges the facts that M(kubeproxy.ipvs.ipvs_facts) returned for the hosts of the play, and facts
     that were recorded in files, prints a table, and writes C(report.json), C(nodes/NAME.json) and the files of O(formats).
   - The role P(kubeproxy.ipvs.audit#role) uses it; it is seldom needed by itself.
 author:
   - The kubeproxy.ipvs authors (@kubeproxy)
+extends_documentation_fragment:
+  - kubeproxy.ipvs.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
     details: In check mode the table is printed and no file is written.
   diff_mode:
-    description: Returns details on what has changed, or possibly needs changing, when in diff mode.
     support: none
 options:
   check_only:

@@ -33,13 +33,21 @@ def _field(facts: NodeFacts, name: str) -> str:
     return {"release": facts.kernel_release, "version": facts.uname_version, "version_signature": facts.version_signature}[name] or ""
 
 
-def _matches(row: dict, facts: NodeFacts) -> bool:
-    return all(expression(pattern).search(_field(facts, name)) for name, pattern in row["match"].items())
+def _first_match(rows: list[dict], release: str, uname_version: str, version_signature: str) -> dict | None:
+    fields = {"release": release, "version": uname_version, "version_signature": version_signature}
+    return next((row for row in rows if all(expression(pattern).search(fields[name]) for name, pattern in row["match"].items())), None)
 
 
-def find_row(facts: NodeFacts, rows: list[dict]) -> dict | None:
-    """The first row of ROWS that describes the node's kernel."""
-    return next((row for row in rows if _matches(row, facts)), None)
+# A fleet has few different kernels, and there are many rows.
+@functools.lru_cache(maxsize=4096)
+def _known_row(*fields: str) -> dict | None:
+    return _first_match(load("kernels")["rows"], *fields)
+
+
+def find_row(facts: NodeFacts, rows: list[dict] | None = None) -> dict | None:
+    """The first of ROWS that describes the node's kernel; None are those of kernels.yml."""
+    fields = [_field(facts, name) for name in ("release", "version", "version_signature")]
+    return _known_row(*fields) if rows is None else _first_match(rows, *fields)
 
 
 def _line_number(row: dict, facts: NodeFacts) -> Version | None:
@@ -56,7 +64,7 @@ def _in_range(entry: dict, count: Version | None, built: datetime.date | None) -
         return True
     if count is None:
         return False
-    return ("from" not in entry or count >= Version(entry["from"])) and ("to" not in entry or count <= Version(entry["to"]))
+    return ("from" not in entry or count >= version(entry["from"])) and ("to" not in entry or count <= version(entry["to"]))
 
 
 def _from_row(capability: str, row: dict, facts: NodeFacts, evidence: str) -> dict | None:
@@ -75,7 +83,7 @@ def _upstream(capability: str) -> dict:
 def _mainline(capability: str, base: Version | None) -> dict | None:
     """Every kernel from this version on has it, whoever built it."""
     entry = _upstream(capability)["mainline"]
-    if base is None or not Version(entry["from"]) <= base < Version(load("kernels")["believable_below"]):
+    if base is None or not version(entry["from"]) <= base < version(load("kernels")["believable_below"]):
         return None
     return _answer("yes", "version", entry)
 
@@ -85,7 +93,7 @@ def _stable(capability: str, base: Version, meaning: str, row: dict) -> dict | N
     upstream = _upstream(capability)
     branch = f"{base.major}.{base.minor}"
     entry = next((item for item in upstream["stable"] if item["branch"] == branch), None)
-    if entry and "from" in entry and base >= Version(entry["from"]):
+    if entry and "from" in entry and base >= version(entry["from"]):
         return _answer("yes", "version", entry, row=row["key"])
     if meaning != "exact" or base.is_prerelease:
         return None
@@ -160,14 +168,14 @@ def has_sysctl(facts: NodeFacts) -> bool | None:
     if facts.value_absent or facts.value is not None:
         return not facts.value_absent
     kernel = facts.kernel_version
-    if kernel is None or kernel >= Version(FIRST_WITH_SYSCTL):
+    if kernel is None or kernel >= version(FIRST_WITH_SYSCTL):
         return None if kernel is None else True
-    row = find_row(facts, load("kernels")["rows"])
+    row = find_row(facts)
     if row is None:
         return None
     count = _line_number(row, facts)
     if "sysctl_from" in row and count is not None:
-        return count >= Version(row["sysctl_from"])
+        return count >= version(row["sysctl_from"])
     return False if _base(row, facts)[1] == "exact" else None
 
 
@@ -177,9 +185,9 @@ def kernel_letter(facts: NodeFacts, capabilities: dict) -> str | None:
     kernel = facts.kernel_version
     if kernel is None:
         return None
-    if kernel < Version(FIRST_WITH_SYSCTL):
+    if kernel < version(FIRST_WITH_SYSCTL):
         return {True: "B", False: "A", None: None}[has_sysctl(facts)]
-    if kernel >= Version("5.9rc1"):
+    if kernel >= version("5.9rc1"):
         return "E"
     return {"yes": "D", "no": "C"}.get(capabilities["reuse_without_drop"]["state"])
 
@@ -221,7 +229,7 @@ def _contradiction(given: list[dict]) -> list[dict]:
 
 
 def _judge(capability: str, facts: NodeFacts, policy: Policy) -> dict:
-    row = find_row(facts, load("kernels")["rows"])
+    row = find_row(facts)
     answers = (
         _from_operator(capability, facts, policy),
         _from_probe(capability, facts, policy),

@@ -64,17 +64,28 @@ _ORDER = (
 )  # fmt: skip
 
 
-def _rows(drift: dict) -> list[Row]:
+def happenings(drift: dict) -> list[tuple[str, str, list[str]]]:
+    """(what, change, names of the nodes to which it happened), what needs somebody first. Not escaped."""
     groups: dict[tuple[str, str], list[str]] = {}
     for node in drift["nodes"]:
         for happened in dict.fromkeys(_happened(node)):
             groups.setdefault(happened, []).append(node["name"])
     # Within what is equal in kind, most nodes first; the rest stays in the order of the nodes, worst first.
     ordered = sorted(groups.items(), key=lambda item: (_ORDER.index(item[0][0]), -len(item[1])))
-    return [(what, len(names), text, examples({"examples": names[:EXAMPLE_NAMES], "count": len(names)})) for (what, text), names in ordered]
+    return [(what, text, names) for (what, text), names in ordered]
 
 
-def _headline(drift: dict) -> str:
+def names_of(names: list[str]) -> str:
+    """The first names, and how many there are beside."""
+    return examples({"examples": names[:EXAMPLE_NAMES], "count": len(names)})
+
+
+def _rows(drift: dict) -> list[Row]:
+    return [(what, len(names), text, names_of(names)) for what, text, names in happenings(drift)]
+
+
+def headline(drift: dict) -> str:
+    """The sentence that counts what has changed. Not escaped."""
     baseline, summary = drift["baseline"], drift["summary"]
     of = f" of {baseline['name']}" if "name" in baseline else ""
     since = f"Since the report{of} of {baseline['generated_at']}"
@@ -89,7 +100,7 @@ def terminal(report: dict, maximum_rows: int = 40) -> list[str]:
     if not drift:
         return []
     rows = _rows(drift)
-    lines = [clean(_headline(drift), 400), ""]
+    lines = [clean(headline(drift), 400), ""]
     if rows:
         lines += [*columns(_HEAD, [[row[0], str(row[1]), row[2], row[3]] for row in rows[:maximum_rows]], [15, 7, 100, 100]), ""]
     if len(rows) > maximum_rows:
@@ -102,4 +113,4 @@ def markdown(report: dict) -> list[str]:
     drift = mapping(report.get("drift"))
     if not drift:
         return []
-    return ["## What has changed", "", f"{escape(_headline(drift), 400)}.", "", *markdown_table(["what", "nodes", "change", "for example"], _rows(drift))]
+    return ["## What has changed", "", f"{escape(headline(drift), 400)}.", "", *markdown_table(["what", "nodes", "change", "for example"], _rows(drift))]

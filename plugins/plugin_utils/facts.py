@@ -217,7 +217,7 @@ def _managed(entry) -> Managed | None:
         paths=tuple(text(known.get("path")) or "a file" for known in files),
         damaged=tuple(text(known.get("path")) or "a file" for known in files if known.get("state") != "intact"),
         service_running=boolean(entry.get("service_running")),
-        applied_at=float(applied_at) if isinstance(applied_at, (int, float)) and not isinstance(applied_at, bool) else None,
+        applied_at=float(applied_at) if isinstance(applied_at, float) or number(applied_at) is not None and not isinstance(applied_at, str) else None,
     )
 
 

@@ -27,6 +27,8 @@ def compile_query(query: str):
         raise QueryError("the Python package jmespath is needed for expressions over the report: pip install jmespath") from error
     try:
         return jmespath.compile(query)
+    except RecursionError as error:
+        raise QueryError(f"{query[:60]!r}… is nested too deeply") from error
     except jmespath.exceptions.JMESPathError as error:
         raise QueryError(f"{query!r} is not a JMESPath expression: {' '.join(str(error).split())}") from error
 
@@ -38,7 +40,8 @@ def evaluate(query: str, report: dict):
 
     try:
         return compiled.search(plain(report))
-    except jmespath.exceptions.JMESPathError as error:
+    except (jmespath.exceptions.JMESPathError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
+        # Its functions let through what Python makes of floor(`NaN`), merge(`1`) and nodes[::0].
         raise QueryError(f"{query!r} cannot be evaluated: {' '.join(str(error).split())}") from error
 
 

@@ -15,7 +15,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.findings import fin
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load, source_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plan import make_plan
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Version, leading_version
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version, version
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import in_ipvs_mode, moment_entries, worst
 
 
@@ -63,11 +63,11 @@ def _class_of(node: NodeFacts) -> str | None:
 
 def _version_holds(row: dict, before: NodeFacts, after: NodeFacts) -> bool:
     old, new = before.kube_proxy_version, after.kube_proxy_version
-    if "version_from_below" in row and (old is None or old >= Version(row["version_from_below"])):
+    if "version_from_below" in row and (old is None or old >= version(row["version_from_below"])):
         return False
-    if "version_to_from" in row and (new is None or new < Version(row["version_to_from"])):
+    if "version_to_from" in row and (new is None or new < version(row["version_to_from"])):
         return False
-    return "version_to_below" not in row or (new is not None and new < Version(row["version_to_below"]))
+    return "version_to_below" not in row or (new is not None and new < version(row["version_to_below"]))
 
 
 def _holds(row: dict, before: NodeFacts, after: NodeFacts, letters: tuple[str | None, str | None]) -> bool:

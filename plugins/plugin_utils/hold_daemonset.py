@@ -184,7 +184,7 @@ def _image(given: str, daemonsets: list[dict], held: dict[int, dict], namespace:
     """
     if given:
         return given, []
-    by_name = {_at(entry, "metadata", "name"): entry for entry in daemonsets if _at(entry, "metadata", "namespace") == KUBE_SYSTEM}
+    by_name = {text(_at(entry, "metadata", "name")): entry for entry in daemonsets if _at(entry, "metadata", "namespace") == KUBE_SYSTEM}
     for name in KUBE_PROXIES:
         image, secrets = _image_and_secrets(mapping(by_name.get(name)))
         if image:
@@ -222,10 +222,10 @@ def decide(daemonsets, wanted, nodes, script: str, namespace: str = KUBE_SYSTEM,
     if image and not _IMAGE.fullmatch(image):
         raise HoldDaemonsetError(f"{image!r} is not the name of an image")
     asked = _read_wanted(sequence(wanted))
-    known = {_at(node, "metadata", "labels", NODE_LABEL) for node in sequence(nodes)}
+    known = {text(_at(node, "metadata", "labels", NODE_LABEL)) for node in sequence(nodes)}
     unknown = sorted(node for node, value in asked.items() if value is not None and node not in known)
     asked = {node: value for node, value in asked.items() if node not in unknown}
-    mine = {_at(entry, "metadata", "name"): entry for entry in daemonsets if _at(entry, "metadata", "namespace") == namespace}
+    mine = {text(_at(entry, "metadata", "name")): entry for entry in daemonsets if _at(entry, "metadata", "namespace") == namespace}
     held = {value: mine[name_for(value)] for value in VALUES if name_for(value) in mine}
     chosen, secrets = _image(image, daemonsets, held, namespace, sequence(images))
     before = {value: nodes_of(held[value]) if value in held else set() for value in VALUES}

@@ -24,7 +24,8 @@ FORMS_WITH_UNIT = ("systemd", "k3s")
 DROP_IN = "90-kubeproxy-ipvs.conf"
 # How long the drop-in waits at most, and which part of the unit's own limit.
 WAIT_SECONDS, SHARE_OF_TIMEOUT = 60, 2 / 3
-_UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.service")
+# As systemd allows them, but none that a program would take for an option.
+_UNIT = re.compile(r"(?!-)[A-Za-z0-9:_.\\@-]+\.service")
 _PORT = re.compile(r":([0-9]{1,5})$")
 
 

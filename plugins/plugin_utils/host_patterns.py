@@ -24,7 +24,8 @@ def check(pattern: str) -> str | None:
         if word.startswith("~"):
             try:
                 re.compile(word[1:])
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
+                # The last two: a number of repetitions, or a depth, that no machine has.
                 return f"not a regular expression: {error}"
     return None
 

@@ -48,13 +48,40 @@ def source_text(document: dict, source: str) -> str:
     return document["sources"].get(source, source)
 
 
-def _first_error(instance, schema: dict) -> str | None:
+def _with_definitions(schema, definitions: dict, within: tuple = ()):
+    """SCHEMA with each definition in the place that refers to it: to follow references is half of the work of checking a large report.
+
+    within: the definitions that this is a part of. One that is a part of itself stays a reference.
+    """
+    if isinstance(schema, list):
+        return [_with_definitions(item, definitions, within) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    name = schema.get("$ref", "").removeprefix("#/$defs/")
+    if not name or name in within:
+        return {key: _with_definitions(value, definitions, within) for key, value in schema.items() if key != "$defs"}
+    beside = {key: value for key, value in schema.items() if key != "$ref"}
+    return _with_definitions({**beside, "allOf": [*beside.get("allOf", []), definitions[name]]} if beside else definitions[name], definitions, (*within, name))
+
+
+@functools.lru_cache(maxsize=None)
+def _validator(name: str, part: str | None = None):
+    """What checks a document against the schema NAME, or against one of its definitions."""
     try:
         import jsonschema
     except ImportError as error:
         raise KnowledgeError("the Python package jsonschema is needed to check what was handed in: pip install jsonschema") from error
-    validator = jsonschema.Draft202012Validator(schema)
-    problem = jsonschema.exceptions.best_match(validator.iter_errors(instance))
+    schema = load_schema(name)
+    definitions = schema.get("$defs", {})
+    checked = _with_definitions(definitions[part] if part else schema, definitions)
+    return jsonschema.Draft202012Validator({**checked, "$defs": definitions})
+
+
+def _first_error(instance, name: str, part: str | None = None) -> str | None:
+    validator = _validator(name, part)
+    from jsonschema.exceptions import best_match
+
+    problem = best_match(validator.iter_errors(instance))
     if problem is None:
         return None
     where = ".".join(str(step) for step in problem.absolute_path)
@@ -62,15 +89,15 @@ def _first_error(instance, schema: dict) -> str | None:
 
 
 def check_document(name: str, document) -> None:
-    """Raise KnowledgeError if DOCUMENT does not follow the schema NAME."""
-    problem = _first_error(plain(document), load_schema(name))
+    """Raise KnowledgeError if DOCUMENT, of plain values, does not follow the schema NAME."""
+    problem = _first_error(document, name)
     if problem:
         raise KnowledgeError(f"{name}: {problem}")
 
 
 def check_part(name: str, part: str, document, what: str) -> None:
     """Raise KnowledgeError, which begins with WHAT, if DOCUMENT does not follow the definition PART of the schema NAME."""
-    problem = _first_error(document, {"$defs": load_schema(name)["$defs"], "$ref": f"#/$defs/{part}"})
+    problem = _first_error(document, name, part)
     if problem:
         raise KnowledgeError(f"{what}: {problem}")
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import expression, load, source_text
@@ -27,7 +28,7 @@ class Behaviour:
 
 def latest(entries: list[dict], at: Version | None) -> dict | None:
     """The last of ENTRIES, ordered by `from`, that has begun by version AT."""
-    begun = [entry for entry in entries if at is not None and Version(entry["from"]) <= at]
+    begun = [entry for entry in entries if at is not None and version(entry["from"]) <= at]
     return begun[-1] if begun else None
 
 
@@ -36,7 +37,7 @@ def vendor_build(text: str | None) -> dict | None:
     plain_text = (text or "").lstrip("v")
     for row in load("kube_proxy")["vendor_builds"]:
         found = expression(row["match"]).search(plain_text)
-        if found and version(".".join(found.groups())) >= Version(row["from"]):
+        if found and version(".".join(found.groups())) >= version(row["from"]):
             return row
     return None
 
@@ -56,13 +57,14 @@ def _holds(entry: dict, kernel: Version | None, sysctl_absent: bool | None) -> b
     """Whether the conditions of a `writes` entry hold; None if that cannot be told."""
     if entry.get("sysctl_absent") and not sysctl_absent:
         return None if sysctl_absent is None else False
-    bounds = [(key, Version(entry[key])) for key in ("kernel_below", "kernel_from") if key in entry]
+    bounds = [(key, version(entry[key])) for key in ("kernel_below", "kernel_from") if key in entry]
     if bounds and kernel is None:
         return None
     # kube-proxy compares the leading number only: 5.9.0-rc1 counts as 5.9.
-    return all(Version(kernel.base_version) < bound if key == "kernel_below" else Version(kernel.base_version) >= bound for key, bound in bounds)
+    return all(version(kernel.base_version) < bound if key == "kernel_below" else version(kernel.base_version) >= bound for key, bound in bounds)
 
 
+@functools.lru_cache(maxsize=4096)
 def at_start(text: str | None, kernel: Version | None, sysctl_absent: bool | None = False) -> Behaviour:
     """What kube-proxy TEXT does to the value when it starts in IPVS mode on KERNEL (the leading number of uname -r)."""
     document = load("kube_proxy")
@@ -91,22 +93,22 @@ def writes_expire_nodest_conn(text: str | None) -> str:
 def restarts_with_kubelet(form: str | None, text: str | None) -> bool:
     """Whether a restart of the kubelet starts kube-proxy of this form anew. A version that is not known counts as one that does."""
     entries = load("kube_proxy")["restarts_with_kubelet"].get(form or "", [])
-    entry = latest(entries, leading_version(text) or (Version("999") if entries else None))
+    entry = latest(entries, leading_version(text) or (version("999") if entries else None))
     return bool(entry and entry["restarts"])
 
 
 def can_fall_back(text: str | None) -> bool:
     """Whether this version goes on in iptables mode where it cannot use IPVS (also if the version is not known)."""
     at = leading_version(text)
-    return at is None or at < Version(load("kube_proxy")["modes"]["no_fallback_from"])
+    return at is None or at < version(load("kube_proxy")["modes"]["no_fallback_from"])
 
 
 def _concerns(row: dict, at: Version, kernel: Version | None) -> bool:
-    if not Version(row["from"]) <= at < Version(row["below"]):
+    if not version(row["from"]) <= at < version(row["below"]):
         return False
     if kernel is None:
         return "kernel_from" not in row and "kernel_below" not in row
-    return ("kernel_from" not in row or kernel >= Version(row["kernel_from"])) and ("kernel_below" not in row or kernel < Version(row["kernel_below"]))
+    return ("kernel_from" not in row or kernel >= version(row["kernel_from"])) and ("kernel_below" not in row or kernel < version(row["kernel_below"]))
 
 
 def bugs(text: str | None, kernel: Version | None) -> list[dict]:
@@ -120,9 +122,9 @@ def removal_plan(text: str | None) -> list[dict]:
     at = leading_version(text)
     return [
         {
-            "release": Version(entry["from"]).base_version.rpartition(".")[0],
+            "release": version(entry["from"]).base_version.rpartition(".")[0],
             "text": entry["text"],
-            "reached": None if at is None else Version(entry["from"]) <= at,
+            "reached": None if at is None else version(entry["from"]) <= at,
         }
         for entry in load("kube_proxy")["removal"]
     ]
@@ -135,4 +137,4 @@ def nftables_possible(text: str | None, kernel: Version | None) -> bool | None:
     stage = latest(row["stages"], at)
     if at is None or kernel is None:
         return None
-    return kernel >= Version(row["kernel_from"]) and stage is not None and stage["stage"] != "alpha"
+    return kernel >= version(row["kernel_from"]) and stage is not None and stage["stage"] != "alpha"

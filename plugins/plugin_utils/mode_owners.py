@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import sequence
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import expression, load, source_text
 
 ONE_WORD = ("form", "image", "version", "unit")
@@ -17,7 +18,7 @@ def _text(value) -> str:
 
 def _paths(settings: dict) -> list[str]:
     """Every path that decides about the mode, or would change."""
-    entries = [entry for name in ("files", "where") for entry in settings.get(name) or [] if isinstance(entry, dict)]
+    entries = [entry for name in ("files", "where") for entry in sequence(settings.get(name)) if isinstance(entry, dict)]
     paths = [_text(entry.get("path")) for entry in entries] + [_text(settings.get("manifest_path"))]
     return [path for path in dict.fromkeys(paths) if path]
 

@@ -10,7 +10,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_v
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, mapping, number, read, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.mode_owners import refusal_of
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Version, leading_version
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version, version
 
 IPVS, IPTABLES, NFTABLES = "ipvs", "iptables", "nftables"
 TARGETS = (IPTABLES, NFTABLES, IPVS)
@@ -49,7 +49,7 @@ def _version_refusals(facts: NodeFacts, target: str, row: dict) -> list[str]:
         return [f"kube-proxy {facts.kube_proxy} no longer has {target} mode"]
     first = next(entry["from"] for entry in row["stages"] if entry["stage"] in ("beta", "stable"))
     words = "has it behind a feature gate alone" if stage == "alpha" else "does not have it"
-    return [f"{target} mode needs kube-proxy {Version(first).base_version} or newer, and {facts.kube_proxy} {words}"]
+    return [f"{target} mode needs kube-proxy {version(first).base_version} or newer, and {facts.kube_proxy} {words}"]
 
 
 def _kernel_refusals(facts: NodeFacts, target: str, row: dict) -> list[str]:
@@ -63,7 +63,7 @@ def _kernel_refusals(facts: NodeFacts, target: str, row: dict) -> list[str]:
         return []
     if facts.kernel_version is None:
         return [f"{target} mode needs kernel {row['kernel_from']} or newer, and the version of this kernel is not known"]
-    if facts.kernel_version < Version(row["kernel_from"]):
+    if facts.kernel_version < version(row["kernel_from"]):
         return [f"{target} mode needs kernel {row['kernel_from']} or newer, and this is {facts.kernel_release}"]
     return []
 
@@ -75,7 +75,7 @@ def _nft_refusals(facts: NodeFacts, settings: dict, target: str, row: dict) -> l
     found = leading_version(text(settings.get("nft_version")))
     if found is None:
         return [f"{target} mode needs the program nft {row['nft_from']} or newer, and this node has none that tells its version"]
-    return [] if found >= Version(row["nft_from"]) else [f"{target} mode needs nft {row['nft_from']} or newer, and this node has {settings['nft_version']}"]
+    return [] if found >= version(row["nft_from"]) else [f"{target} mode needs nft {row['nft_from']} or newer, and this node has {settings['nft_version']}"]
 
 
 def _foreign(facts: NodeFacts) -> tuple[list[str], int | None]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text, sysctl_files
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_actions, shell_text, sysctl_files
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import REDACTED
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, Writer
 
 MARKER = "# kubeproxy.ipvs: "
@@ -67,7 +68,7 @@ def _rewritten(line: str, wanted: int) -> str | None:
     text = _ASSIGNED.sub(lambda found: f"{found.group(1)}{wanted}", line)
     if text == line and line.count("conn_reuse_mode") == 1:
         text = _ECHOED.sub(lambda found: f"{found.group(1)}{wanted}", line, count=1)
-    writes = [action for action in shell_text.read_actions(text) if action.kind == shell_text.WRITE]
+    writes = [action for action in shell_actions.read_actions(text) if action.kind == shell_actions.WRITE]
     if text == line or not writes or any(action.value != wanted for action in writes):
         return None
     return f"{MARKER}the value in the next line was another one\n{text}"
@@ -79,6 +80,8 @@ def _edit(writer: Writer, wanted: int) -> Edit | Left:
         return Left(writer.name, "a program writes it")
     if writer.value is None:
         return Left(writer.path, "the value that it writes cannot be read from its text")
+    if REDACTED in line:
+        return Left(writer.path, "its line holds a secret, which the facts leave out")
     if len(line) >= LINE_LIMIT:
         return Left(writer.path, "its line is too long")
     replacement = _commented(line) if writer.kind in SETTINGS else _rewritten(line, wanted)
@@ -105,7 +108,8 @@ def harmful_guards(facts: NodeFacts) -> list[Edit]:
     """Lines that would keep kube-proxy from starting after a reboot, taken away where something better takes their place."""
     if facts.ip_vs_at_boot:
         return []
-    return [Edit(guard.path, guard.line, MARKER + guard.line) for guard in facts.guards if guard.stops_kube_proxy and len(guard.line) < LINE_LIMIT]
+    whole = [guard for guard in facts.guards if guard.stops_kube_proxy and len(guard.line) < LINE_LIMIT and REDACTED not in guard.line]
+    return [Edit(guard.path, guard.line, MARKER + guard.line) for guard in whole]
 
 
 def without(facts: NodeFacts, edits: list[Edit]) -> tuple[Writer, ...]:

@@ -13,14 +13,26 @@ import math
 from collections.abc import Mapping
 
 MAXIMUM_DEPTH = 40
+ATOMS = frozenset((str, int, bool, type(None)))
+KEYS = frozenset((str,))
 
 
 def plain(value, depth: int = 0):
     """A copy of VALUE made of dict, list, str, int, float, bool and None only, as JSON would give it back."""
+    # Almost all that comes here is plain already: reports of thousands of nodes hold millions of such values.
+    kind = type(value)
+    if kind in ATOMS:
+        return value
     if depth > MAXIMUM_DEPTH:
         return None
-    if value is None or isinstance(value, bool):
-        return value
+    if kind is dict:
+        return {key if type(key) in KEYS else _key(key): plain(item, depth + 1) for key, item in value.items()}
+    if kind is list:
+        return [plain(item, depth + 1) for item in value]
+    return _made_plain(value, depth)
+
+
+def _made_plain(value, depth: int):
     if isinstance(value, str):
         return "".join([value])
     if isinstance(value, int):

@@ -12,7 +12,7 @@ import os
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.document_file import DocumentError, load_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.probed import document_of, read_document, worth_keeping
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.replaced_file import replace_file
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.replaced_file import make_directory, replace_file
 
 # A row has less than a kilobyte.
 MAXIMUM_BYTES = 8 * 1024 * 1024
@@ -32,7 +32,7 @@ def save(path: str, rows: list[dict]) -> None:
     """Add rows to a file of probes, also to what another run has written meanwhile. Raises KnowledgeError that names the file."""
     document = document_of(worth_keeping([*load(path), *rows]))
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        make_directory(os.path.dirname(path) or ".")
         replace_file(path, json.dumps(document, indent=1) + "\n")
     except OSError as error:
         raise KnowledgeError(f"{path}: {error.strerror or error}") from error

@@ -152,7 +152,7 @@ def contradictions(rows: Iterable[dict]) -> list[str]:
 
 def with_probe(facts: dict, probes: dict[Kernel, dict]) -> dict:
     """FACTS with what was measured of the node's kernel, so that whoever reads them later judges as was judged now. probes: rows by kernel."""
-    row = probes.get(kernel_of(read(facts)))
+    row = probes.get(kernel_of(read(facts))) if probes else None
     return {**facts, "kernel": {**mapping(facts.get("kernel")), "probe": row}} if row else facts
 
 

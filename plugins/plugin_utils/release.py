@@ -10,6 +10,7 @@ All versions are compared by packaging.version; this file only finds them in wha
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 
 try:
@@ -33,8 +34,12 @@ _DAY_MONTH = re.compile(rf"\b(\d{{1,2}})\s+{_MONTH}\s+(\d{{4}})\b")
 
 def version(text) -> Version | None:
     """TEXT as a version, or None if it is none: '5.4.59', '305.25.1', '1.22.0-rc.0'."""
-    if not isinstance(text, str) or len(text) > 100:
-        return None
+    return _version(text) if isinstance(text, str) and len(text) <= 100 else None
+
+
+# A fleet has few different ones, and each is compared with every row of the knowledge.
+@functools.lru_cache(maxsize=4096)
+def _version(text: str) -> Version | None:
     try:
         return Version(text)
     except InvalidVersion:
@@ -46,8 +51,11 @@ def leading_version(text) -> Version | None:
 
     '4.18.0-147.el8' -> 4.18.0; '5.9.0-rc1' -> 5.9.0rc1; 'v1.28.5+k3s1' -> 1.28.5; '1.22.0-alpha.1' -> 1.22.0a1.
     """
-    if not isinstance(text, str):
-        return None
+    return _leading_version(text) if isinstance(text, str) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _leading_version(text: str) -> Version | None:
     found = _LEADING.match(text)
     if not found:
         return None
@@ -66,9 +74,11 @@ def vendor_suffix(text) -> str:
 
 def build_date(uname_version) -> datetime.date | None:
     """The day named in `uname -v`, or None if there is none or it is an obvious placeholder."""
-    if not isinstance(uname_version, str):
-        return None
-    text = uname_version[:500]
+    return _build_date(uname_version[:500]) if isinstance(uname_version, str) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _build_date(text: str) -> datetime.date | None:
     for expression, order in ((_NUMERIC_DATE, "ymd"), (_MONTH_DAY, "mdy"), (_DAY_MONTH, "dmy")):
         for found in expression.finditer(text):
             parts = dict(zip(order, found.groups()))

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of the controller that are replaced in one step: whoever reads one gets all of the old or all of the new."""
+"""Files of the controller that are replaced in one step: whoever reads one gets all of the old or all of the new.
+
+They tell a fleet's insides: nobody but their owner can write to them or their directories, whatever the umask is, and nobody reads them whom it keeps out.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,23 @@ import os
 import tempfile
 
 MODE = 0o640
+NOT_FOR_OTHERS = 0o022
+
+
+def _umask() -> int:
+    """What the process takes away from modes. To read it is to set it."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+def make_directory(path: str) -> None:
+    """Make a directory, and those above it, where they are missing. Raises OSError."""
+    former = os.umask(_umask() | NOT_FOR_OTHERS)
+    try:
+        os.makedirs(path, exist_ok=True)
+    finally:
+        os.umask(former)
 
 
 def replace_file(path: str, content: str) -> None:
@@ -18,7 +38,7 @@ def replace_file(path: str, content: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(content)
-        os.chmod(temporary, MODE)
+        os.chmod(temporary, MODE & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

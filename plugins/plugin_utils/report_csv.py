@@ -15,6 +15,7 @@ import re
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping, sequence
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import CAPABILITIES
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_nodes import change_word, changes
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import clean
 
 MOMENTS = ("now", "kube_proxy_restart", "kubelet_restart", "reboot")
@@ -40,6 +41,13 @@ COLUMNS = (
     "repair_reason",
     "origin",
     "not_read",
+    "report",
+    "name_in_report",
+    "waived_until",
+    "waived_reason",
+    "findings_waived",
+    "forecast_waived_until",
+    "change",
 )
 UNREACHABLE = "unreachable"
 MAXIMUM_CELL = 2000
@@ -64,27 +72,43 @@ def _repair(item: dict) -> dict:
     return {"repair_result": repair.get("result"), "repair_reason": repair.get("reason")} if repair else {}
 
 
+def _common(item: dict) -> dict:
+    """What a node that was read and one that was not have in common."""
+    waived = mapping(item.get("waived"))
+    known = {"node": item.get("name"), "report": item.get("report"), "name_in_report": item.get("name_in_report")}
+    return {**known, "waived_until": waived.get("until"), "waived_reason": waived.get("reason"), **_repair(item)}
+
+
+def _keys(findings: list[dict]) -> str:
+    return " ".join(dict.fromkeys(str(item.get("key")) for item in findings))
+
+
 def _node(node: dict) -> dict:
-    moments, plan, facts, findings = mapping(node.get("moments")), mapping(node.get("plan")), mapping(node.get("facts")), sequence(node.get("findings"))
-    row = {"node": node.get("name"), "verdict": node.get("verdict"), "origin": node.get("origin"), **_repair(node)}
+    moments, plan, facts = mapping(node.get("moments")), mapping(node.get("plan")), mapping(node.get("facts"))
+    findings = [mapping(item) for item in sequence(node.get("findings"))]
+    row = {**_common(node), "verdict": node.get("verdict"), "origin": node.get("origin")}
     for moment in MOMENTS:
         entry = mapping(moments.get(moment))
         row |= {f"verdict_{moment}": entry.get("verdict"), f"value_{moment}": entry.get("value")}
     row |= {"plan": plan.get("action"), "plan_value": plan.get("value"), "plan_reason": plan.get("reason")}
     row |= {key: facts.get(key) for key in ("kernel", "os", "kube_proxy", "form", "mode")}
     row |= {name: mapping(mapping(node.get("capabilities")).get(name)).get("state") for name in CAPABILITIES}
-    row["worst_severity"] = mapping(findings[0]).get("severity") if findings else None
-    row["findings"] = " ".join(dict.fromkeys(str(mapping(item).get("key")) for item in findings))
+    row["worst_severity"] = findings[0].get("severity") if findings else None
+    row["findings"], row["findings_waived"] = _keys(findings), _keys([item for item in findings if "waived" in item])
     if "forecast" in node:
         forecast = mapping(node["forecast"])
         row |= {"forecast_verdict": forecast.get("verdict"), "forecast_plan": mapping(forecast.get("plan")).get("action")}
+        row["forecast_waived_until"] = mapping(forecast.get("waived")).get("until")
     return row
 
 
 def csv_text(report: dict) -> str:
     """The report as CSV with a head line; nodes worst first, then those that could not be read."""
     rows = [_node(node) for node in report["nodes"]]
-    rows += [{"node": item.get("name"), "verdict": UNREACHABLE, "not_read": item.get("reason"), **_repair(item)} for item in report["unreachable"]]
+    rows += [{**_common(item), "verdict": UNREACHABLE, "not_read": item.get("reason")} for item in report["unreachable"]]
+    changed = changes(report)
+    for row in rows:
+        row["change"] = change_word(report, str(row["node"]), changed)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)

@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import report_advice
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import drift_text, report_advice
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping, sequence
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.findings import SEVERITIES
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_file import own_name
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_nodes import change_word, changes, report_names
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import MEANING, MOMENT_NAMES, clean
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS
 
 MAXIMUM_TEXT = 1000
+# So many rows the table of what has changed has.
+MAXIMUM_CHANGES = 100
 # Of a node's forecast and repair, what the page shows.
-FORECAST = ("verdict", "moments", "plan", "transitions")
+FORECAST = ("verdict", "moments", "plan", "transitions", "waived")
 REPAIR = ("result", "reason", "hold", "neutralised", "rolled_back", "proof", "before", "after")
 
 
@@ -62,28 +66,44 @@ def moments_in(report: dict) -> list[str]:
     return [name for name in MOMENT_NAMES if name in present]
 
 
+def _own_name(node: dict) -> str | None:
+    """The name that a command takes, where a merge gave the node another one."""
+    return own_name(node) if own_name(node) != node.get("name") else None
+
+
 def page_data(report: dict) -> tuple[dict, Pool]:
     """What the page's script reads, and the pool in it. nodes: a list each of name and places in the pool, in the order of `fields`."""
     pool, nodes = Pool(), []
+    happenings = drift_text.happenings(report["drift"])[:MAXIMUM_CHANGES] if mapping(report.get("drift")) else []
+    happened: dict[str, list[int]] = {}
+    for place, (_what, _change, names) in enumerate(happenings):
+        for name in names:
+            happened.setdefault(name, []).append(place)
+    changed = changes(report)
     for node in report["nodes"]:
         facts = mapping(node.get("facts"))
         row = [clean(node.get("name"), MAXIMUM_TEXT), VERDICTS.index(node["verdict"]) if node.get("verdict") in VERDICTS else VERDICTS.index("unknown")]
         row += [pool.place(facts.get(name)) for name in ("kernel", "os", "kube_proxy", "form", "mode")]
         row += [pool.place(node.get(name)) for name in ("origin", "moments", "capabilities", "findings", "plan")]
+        row += [pool.place(value) for value in (_own_name(node), node.get("report"), node.get("waived"))]
+        row += [pool.place(change_word(report, str(node.get("name")), changed)), pool.place(happened.get(str(node.get("name"))))]
         nodes.append([*row, pool.place(_part(node.get("forecast"), FORECAST)), pool.place(_part(node.get("remediation"), REPAIR))])
     keys = sorted({str(mapping(item).get("key")) for node in report["nodes"] for item in sequence(node.get("findings"))})
     data = {
         "fields": [
             *("name", "rank", "kernel", "os", "kube_proxy", "form", "mode"),
-            *("origin", "moments", "capabilities", "findings", "plan", "forecast", "repair"),
+            *("origin", "moments", "capabilities", "findings", "plan"),
+            *("own", "report", "waived", "change", "happened", "forecast", "repair"),
         ],
         "verdicts": [[word, MEANING[word]] for word in VERDICTS],
         "moments": [[name, MOMENT_NAMES[name]] for name in moments_in(report)],
         "severities": list(SEVERITIES),
-        "actions": [[action, *words] for action, words in report_advice.ACTIONS.items()],
-        "advice": [[clean(key, MAXIMUM_TEXT), *report_advice.advice(key), report_advice.WHY.get(key, "")] for key in keys],
+        "actions": [[action, *words] for action, words in report_advice.actions().items()],
+        "advice": [[clean(key, MAXIMUM_TEXT), *report_advice.advice(key), report_advice.why(key)] for key in keys],
         "forecast": "forecast" in report["summary"],
         "repair": "remediation" in report["summary"],
+        "reports": bool(report_names(report)),
+        "happenings": [[what, clean(change, MAXIMUM_TEXT)] for what, change, _names in happenings],
         "pool": pool.values,
         "nodes": nodes,
     }

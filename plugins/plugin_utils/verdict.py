@@ -87,15 +87,23 @@ def judge_node(node: NodeFacts, policy: Policy) -> dict:
     """As judge(), on facts and policy that have been read."""
     capabilities = judge_kernel(node, policy)
     applies = in_ipvs_mode(node)
-    settings = moments.settings(node)
-    entries = moment_entries(node, settings, capabilities)
+    entries = moment_entries(node, moments.settings(node), capabilities)
     return {
-        "verdict": worst(entry["verdict"] for entry in entries.values()),
+        "verdict": _headline(entries),
         "capabilities": capabilities,
         "moments": entries,
         "findings": find(node, applies, entries, capabilities),
         "plan": make_plan(node, applies, capabilities, entries),
     }
+
+
+def headline(node: NodeFacts, policy: Policy) -> str:
+    """The verdict of judge_node() alone, in half its time."""
+    return _headline(moment_entries(node, moments.settings(node), judge_kernel(node, policy)))
+
+
+def _headline(entries: dict[str, dict]) -> str:
+    return worst(entry["verdict"] for entry in entries.values())
 
 
 def safe_conn_reuse_mode(facts, policy=None) -> int | None:

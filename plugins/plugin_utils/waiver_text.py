@@ -9,7 +9,7 @@ from __future__ import annotations
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import escape, examples, markdown_table, table_part
 
-_PARTS = (("active", "Waived"), ("expired", "Expired waivers, which count again"), ("matches_nothing", "Waivers that match nothing"))
+PARTS = (("active", "Waived"), ("expired", "Expired waivers, which count again"), ("matches_nothing", "Waivers that match nothing"))
 
 
 def headline(report: dict) -> str:
@@ -32,7 +32,8 @@ def mark(entry: dict) -> str:
     return f" (waived until {escape(waived['until'])}: {escape(waived['reason'])})" if waived else ""
 
 
-def _rows(report: dict, state: str) -> list[list]:
+def rows_of(report: dict, state: str) -> list[list]:
+    """The waivers of a state: nodes, verdict or finding, until, hosts, reason, names of nodes. Not escaped."""
     rows = []
     for row in report.get("waivers", ()):
         if row["state"] == state:
@@ -45,15 +46,15 @@ def _rows(report: dict, state: str) -> list[list]:
 def terminal(report: dict) -> list[str]:
     """The parts below the findings of the table."""
     lines = []
-    for state, title in _PARTS:
-        lines += table_part(title.upper(), [[str(cell) for cell in row] for row in _rows(report, state)], [7, 28, 16, 40, 60, 80])
+    for state, title in PARTS:
+        lines += table_part(title.upper(), [[str(cell) for cell in row] for row in rows_of(report, state)], [7, 28, 16, 40, 60, 80])
     return lines
 
 
 def markdown(report: dict) -> list[str]:
     """The same for a page."""
     lines = []
-    for state, title in _PARTS:
-        rows = _rows(report, state)
+    for state, title in PARTS:
+        rows = rows_of(report, state)
         lines += [f"## {title}", "", *markdown_table(["nodes", "verdict or finding", "until", "hosts", "reason", "on"], rows)] if rows else []
     return lines

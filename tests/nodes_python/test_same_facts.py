@@ -9,11 +9,22 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 
 import pytest
+from packaging.version import Version
 
 WORK = pathlib.Path(os.environ["NODES_PYTHON"])
-READ = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((WORK / "read").glob("*.json"))}
+
+
+def kept(folder):
+    """{core and host: what was kept of it} of the files in a folder."""
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((WORK / folder).glob("*.json"))}
+    return {f"{core}-{host}": result for core, hosts in found.items() for host, result in hosts.items()}
+
+
+READ = {name: dict(zip(("machine", "tree"), results)) for name, results in kept("read").items()}
+REFUSED = kept("refused")
 SKIPPED = (WORK / "skipped").read_text(encoding="utf-8").splitlines()
 FIRST = next(iter(READ), None)
 # Two readings of a running machine differ in these, however they are made.
@@ -35,6 +46,25 @@ def at_rest(facts):
 
 def test_something_was_read():
     assert READ
+
+
+@pytest.mark.parametrize("reading", REFUSED)
+def test_one_sentence_to_a_python_that_is_too_old(reading):
+    core, version = reading.removeprefix("core").split("-python")
+    result = REFUSED[reading]
+    assert result["node_python"]["supported"] is False
+    assert result["node_python"]["version"].rpartition(".")[0] == version
+    assert re.fullmatch(
+        rf"Python {re.escape(version)}\.\d+ is too old for ansible-core {re.escape(core)}, which needs 3\.\d+: "
+        r"use ansible-core 2\.16, another ansible_python_interpreter or ipvs_probe\.py \(docs/probe\.md\)",
+        result["msg"],
+    )
+    assert not {"module_stderr", "module_stdout", "exception", "ansible_facts"} & set(result)
+
+
+def test_the_oldest_core_reads_them_all():
+    oldest = min(READ, key=lambda reading: Version(reading.removeprefix("core").partition("-")[0])).partition("-")[0]
+    assert {reading.rpartition("-")[2] for reading in REFUSED} <= {reading.rpartition("-")[2] for reading in READ if reading.startswith(oldest)}
 
 
 if SKIPPED:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,12 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import N
 # A test that fails now and then says nothing about the change at hand: the same examples are tried every time, however slow the machine is.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _own_path(monkeypatch):
+    """A module changes where its process looks for programs: the tests that come after one have theirs as before."""
+    monkeypatch.setenv("PATH", os.environ["PATH"])
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const CHUNK = 100;
+  const CHANGES = ["worse", "new", "read_again", "other", "better", "unchanged"];
   const data = JSON.parse(document.getElementById("data").textContent);
   const words = data.verdicts.map(([word]) => word);
   const meaning = new Map(data.verdicts);
@@ -26,12 +27,15 @@
     node.action = String(part(node.plan, "action"));
     node.severity = node.findings.length ? data.severities.indexOf(node.findings[0].severity) : data.severities.length;
     node.result = data.repair ? String(part(node.repair, "result") || "") : "";
+    node.own = node.own === null ? node.name : node.own;
+    node.report = node.report === null ? "" : String(node.report);
+    node.happened = list(node.happened);
     node.planned = data.forecast ? String(part(node.forecast, "verdict") || "") : "";
     return node;
   });
   // What the text filter searches in; made once, parts that many nodes share are only joined.
   for (const node of nodes) {
-    node.search = [node.name, words[node.rank], node.kernel, node.os, node.kube_proxy, node.form, node.mode, node.action, node.result,
+    node.search = [node.name, words[node.rank], node.kernel, node.os, node.kube_proxy, node.form, node.mode, node.action, node.result, node.report,
       ...node.findings.map((finding) => finding.key)].join("\n").toLowerCase();
   }
   [...nodes].sort((left, right) => collator.compare(left.name, right.name)).forEach((node, index) => { node.order = index; });
@@ -47,6 +51,8 @@
   const bdi = (value) => { const element = document.createElement("bdi"); element.textContent = String(value) || "\u2013"; return element; };
   const chip = (word) => el("span", { class: "chip " + (words.includes(word) || data.severities.includes(word) ? word : "unknown") }, String(word));
   const value = (entry) => { const found = part(entry, "value"); return found === null || found === undefined ? "?" : String(found); };
+  const accepted = (entry) => { const waived = part(entry, "waived"); return waived ? el("span", {}, " ", el("span", { class: "mark" }, "waived"), " until ", bdi(waived.until), ": ", bdi(waived.reason)) : null; };
+  const marked = (entry) => (part(entry, "waived") ? el("span", {}, " ", el("span", { class: "mark" }, "waived")) : null);
   const moment = (entry) => el("span", {}, chip(part(entry, "verdict") || "unknown"), " " + value(entry));
   const run = (template, name) => {
     const plain = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/.test(name) ? name : "NODE";
@@ -56,15 +62,17 @@
   // Columns of the table: title, cell, what to sort by.
   const columns = [
     { title: "Node", key: (node) => node.order },
-    { title: "Worst", cell: (node) => chip(words[node.rank]), key: (node) => node.rank },
+    ...(data.reports ? [{ title: "Report", cell: (node) => bdi(node.report), key: (node) => node.report }] : []),
+    { title: "Worst", cell: (node) => el("span", {}, chip(words[node.rank]), marked(node)), key: (node) => node.rank },
     ...data.moments.map(([name, title], index) => ({
       title: title.startsWith("kube") ? title : title[0].toUpperCase() + title.slice(1), cell: (node) => moment(part(node.moments, name)), key: (node) => node.ranks[index],
     })),
     ...(data.repair ? [{ title: "Repair", cell: (node) => node.result, key: (node) => node.result }] : []),
-    ...(data.forecast ? [{ title: "Forecast", cell: (node) => (node.planned ? chip(node.planned) : ""), key: (node) => rankOf(node.planned) }] : []),
+    ...(data.forecast ? [{ title: "Forecast", cell: (node) => (node.planned ? el("span", {}, chip(node.planned), marked(node.forecast)) : ""), key: (node) => rankOf(node.planned) }] : []),
     { title: "Plan", cell: (node) => node.action, key: (node) => node.action },
     { title: "Findings", key: (node) => node.severity * 1000 - node.findings.length,
       cell: (node) => (node.findings.length ? el("span", {}, chip(node.findings[0].severity), " " + node.findings.length) : "none") },
+    ...(data.happenings.length ? [{ title: "Change", cell: (node) => (node.change === "unchanged" ? "" : String(node.change).replace(/_/g, " ")), key: (node) => CHANGES.indexOf(node.change) }] : []),
     { title: "Kernel", cell: (node) => bdi(node.kernel), key: (node) => node.kernel, wide: true },
     { title: "OS", cell: (node) => bdi(node.os), key: (node) => node.os, wide: true },
     { title: "kube-proxy", cell: (node) => bdi(node.kube_proxy + " " + node.mode), key: (node) => node.kube_proxy, wide: true },
@@ -74,10 +82,12 @@
   const status = byId("shown");
   const more = byId("more");
   const fields = { text: byId("filter-text"), moment: byId("filter-moment"), verdict: byId("filter-verdict"), plan: byId("filter-plan"), finding: byId("filter-finding") };
-  const extra = { kernel: null, kube_proxy: null, mode: null };
+  // What only some reports have.
+  for (const name of ["report", "change", "waived"]) { if (byId("filter-" + name)) { fields[name] = byId("filter-" + name); } }
+  const extra = { kernel: null, kube_proxy: null, mode: null, happened: null };
   let shown = nodes;
   let rendered = 0;
-  let sorting = { column: 1, down: false };
+  let sorting = { column: columns.findIndex((column) => column.title === "Worst"), down: false };
 
   const compare = (left, right) => (typeof left === "number" && typeof right === "number" ? left - right : collator.compare(left, right));
 
@@ -143,16 +153,18 @@
     const cell = el("div", {});
     const heading = el("h3", {}, bdi(node.name || "(no name)"));
     cell.append(heading, el("p", {}, bdi(node.os), ", kernel ", bdi(node.kernel), ", kube-proxy ", bdi(node.kube_proxy), " (", bdi(node.form), ", mode ", bdi(node.mode), ")"));
-    say("Verdict", chip(words[node.rank]), " " + (meaning.get(words[node.rank]) || ""));
+    if (node.own !== node.name || node.report) { say("Report", bdi(node.report || "without a name"), ", where its name is ", bdi(node.own)); }
+    say("Verdict", ...[chip(words[node.rank]), " " + (meaning.get(words[node.rank]) || ""), accepted(node)].filter(Boolean));
+    say("Since the last report", ...node.happened.map((place) => el("p", {}, data.happenings[place][0] + ": ", bdi(data.happenings[place][1]))));
     if (node.repair) { say("Repair", ...repairParts(node.repair)); }
     say("Moments", table("The value at each moment, and who sets it", ["moment", "value", "verdict", "set by", "confidence"], momentRows(node.moments)));
     say("Evidence", table("What the kernel can do, and from what that is known", ["capability", "state", "evidence", "confidence", "source"],
       Object.entries(node.capabilities || {}).map(([name, entry]) => [name, String(part(entry, "state")), bdi(part(entry, "evidence") || ""), bdi(part(entry, "confidence") || ""), bdi(part(entry, "source") || "")])));
-    say("Findings", ...(node.findings.length ? node.findings.map((finding) => el("div", {}, el("p", {}, chip(finding.severity), " ", el("strong", {}, bdi(finding.key)), ": ", bdi(finding.text)), ...todo(advice.get(finding.key), node.name))) : ["none"]));
-    say("Plan", ...planParts(node.plan, node.name));
+    say("Findings", ...(node.findings.length ? node.findings.map((finding) => el("div", {}, el("p", {}, chip(finding.severity), " ", el("strong", {}, bdi(finding.key)), ": ", bdi(finding.text), accepted(finding)), ...todo(advice.get(finding.key), node.own))) : ["none"]));
+    say("Plan", ...planParts(node.plan, node.own));
     if (node.forecast) {
       say("Forecast", table("After the change that was asked about", ["moment", "value", "verdict", "set by", "confidence"], momentRows(node.forecast.moments)),
-        ...list(node.forecast.transitions).map((step) => el("p", {}, bdi(step.text))), ...planParts(node.forecast.plan, node.name));
+        ...list(node.forecast.transitions).map((step) => el("p", {}, bdi(step.text))), ...planParts(node.forecast.plan, node.own), ...[accepted(node.forecast)].filter(Boolean));
     }
     if (node.origin) { say("Recorded facts", bdi(node.origin)); }
     cell.append(list_of);
@@ -171,7 +183,8 @@
 
   const say = () => {
     const by = extra.kernel === null && extra.kube_proxy === null ? "" : " with " + [extra.kernel === null ? null : "kernel " + extra.kernel, extra.kube_proxy === null ? null : "kube-proxy " + extra.kube_proxy].filter(Boolean).join(" and ");
-    status.textContent = number.format(shown.length) + " of " + number.format(nodes.length) + " nodes shown" + by;
+    const what = extra.happened === null ? "" : ": " + data.happenings[extra.happened].join(", ");
+    status.textContent = number.format(shown.length) + " of " + number.format(nodes.length) + " nodes shown" + by + what;
   };
 
   const draw = () => {
@@ -193,9 +206,14 @@
     const at = data.moments.findIndex(([name]) => name === fields.moment.value);
     const plan = fields.plan.value;
     const finding = fields.finding.value;
+    const [report, change, waived] = ["report", "change", "waived"].map((name) => (fields[name] ? fields[name].value : ""));
     shown = nodes.filter((node) => (rank < 0 || (at < 0 ? node.rank : node.ranks[at]) === rank)
       && (!plan || node.action === plan)
       && (!finding || node.findings.some((entry) => entry.key === finding))
+      && (!report || node.report === report)
+      && (!change || node.change === change)
+      && (!waived || (waived === "finding" ? node.findings.some((entry) => has(entry, "waived")) : (node.waived !== null) === (waived === "yes")))
+      && (extra.happened === null || node.happened.includes(extra.happened))
       && (extra.kernel === null || node.kernel === extra.kernel)
       && (extra.kube_proxy === null || node.kube_proxy === extra.kube_proxy)
       && (extra.mode === null || node.mode === extra.mode)
@@ -214,6 +232,8 @@
   for (const [name, title] of data.moments) { fields.moment.append(el("option", { value: name }, title)); }
   for (const action of [...new Set(nodes.map((node) => node.action))].sort()) { option(fields.plan, action); }
   for (const [key] of data.advice) { option(fields.finding, key); }
+  if (fields.report) { for (const name of [...new Set(nodes.map((node) => node.report))].filter(Boolean).sort()) { option(fields.report, name); } }
+  if (fields.change) { for (const word of CHANGES.filter((name) => nodes.some((node) => node.change === name))) { fields.change.append(el("option", { value: word }, word.replace(/_/g, " "))); } }
 
   const heads = columns.map((column, index) => {
     const button = el("button", { type: "button" }, column.title);

@@ -6,22 +6,12 @@
 
 from __future__ import annotations
 
-import pathlib
-import shutil
-import subprocess
-import tempfile
-
 import pytest
 
-from fault_tools import MEASURED, MODE_RECORD, RECORD, Node, Run, connection, lab
+from fault_tools import MODE_RECORD, RECORD, Node, Run
+from lab_tests import pytest_terminal_summary, run_folder, start
 
-
-def pytest_terminal_summary(terminalreporter):
-    """What was measured."""
-    if MEASURED:
-        terminalreporter.section("measured")
-        for words in MEASURED:
-            terminalreporter.write_line(words)
+__all__ = ["pytest_terminal_summary"]
 
 
 class Fleet:
@@ -36,9 +26,7 @@ class Fleet:
     def node(self, name):
         """The node of this name, running."""
         if name not in self._nodes:
-            lab("up", name)
-            if f" {name}:\n" not in pathlib.Path(connection()["inventory"]).read_text(encoding="utf-8"):
-                pytest.skip(f"the lab cannot make the node {name}")
+            start(name)
             self._nodes[name] = Node(name, self._folder / "ssh")
         return self._nodes[name]
 
@@ -92,16 +80,11 @@ class Fleet:
 @pytest.fixture(name="fleet", scope="session")
 def fleet_fixture():
     """The nodes."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="faults-"))
-    (folder / "ssh").mkdir()
-    (folder / "cp").mkdir()
-    fleet = Fleet(folder)
-    yield fleet
-    for name in list(fleet.held):
-        fleet.put_back(fleet.node(name))
-    for socket in [*(folder / "ssh").iterdir(), *(folder / "cp").iterdir()]:
-        subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "node"], check=False, capture_output=True)
-    shutil.rmtree(folder)
+    with run_folder("faults") as folder:
+        fleet = Fleet(folder)
+        yield fleet
+        for name in list(fleet.held):
+            fleet.put_back(fleet.node(name))
 
 
 @pytest.fixture(name="untouched")

@@ -20,9 +20,9 @@ import threading
 import time
 import uuid
 
+from lab_tests import TESTS, Shell, connection, lab, wait_until
+
 HERE = pathlib.Path(__file__).parent
-TESTS = HERE.parent.parent
-LAB = HERE.parent / "lab"
 VALUE = "/proc/sys/net/ipv4/vs/conn_reuse_mode"
 RECORD = "/var/lib/kubeproxy.ipvs/conn_reuse_mode.json"
 MODE_RECORD = "/var/lib/kubeproxy.ipvs/kube_proxy_mode.json"
@@ -36,8 +36,6 @@ WRONG_SECONDS = 20
 # What holds the value looks again after 1.5 seconds.
 SETTLED_SECONDS = 2
 MOST_RESTARTS = 5
-# What a test says of the times that it measured, for the end of the run.
-MEASURED = []
 
 # All files of these folders: names, kinds, modes, owners, times, targets and contents; of folders all but the times.
 TREE = r"""
@@ -64,34 +62,6 @@ find . -type f -printf '%p %m %u %g %T@\\n' -exec sha256sum {{}} + | LC_ALL=C so
 echo "mode $({MODE})"
 """
 HEALTHY = "{ exec 3<>/dev/tcp/127.0.0.1/10256 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '; } 2>/dev/null"
-
-
-def say(words):
-    """Keep what was measured for the end of the run."""
-    MEASURED.append(words)
-
-
-def wait_until(true, what, seconds=180, pause=0.3):
-    """Until TRUE() is, and what it gave; an AssertionError that names WHAT after SECONDS."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = true()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(pause)
-
-
-def lab(*words, given=None):
-    """Run the tool of the lab; what it printed."""
-    done = subprocess.run([LAB, *words], check=False, capture_output=True, text=True, timeout=600, input=given)
-    assert done.returncode == 0, f"lab {' '.join(words)}: {done.stderr}"
-    return done.stdout
-
-
-def connection():
-    """The files by which the nodes are reached."""
-    return json.loads(lab("connection"))
 
 
 class Watch:
@@ -151,40 +121,12 @@ class Watch:
         wait_until(lambda: self.values()[-len(values):] == list(values), f"the value becomes {', '.join(values)}", seconds, pause=0.1)
 
 
-class Node:
+class Node(Shell):
     """A node of the lab, by name."""
-
-    def __init__(self, name, folder):
-        self.name = name
-        self._sockets = folder
-        self._configuration = connection()["ssh_config"]
-
-    def _words(self, command):
-        options = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._sockets}/%n", "-o", "ControlPersist=yes", "-o", "ConnectTimeout=10"]
-        return ["ssh", "-F", self._configuration, *options, self.name, "bash -c " + shlex.quote(command)]
-
-    def forget(self):
-        """Close the connection: the node is about to go away."""
-        socket = self._sockets / self.name
-        if socket.exists():
-            subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "node"], check=False, capture_output=True)
-
-    def attempt(self, command, seconds=120):
-        """Run a shell command there; what it did. 255 where the node does not answer."""
-        try:
-            return subprocess.run(self._words(command), check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds)
-        except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(command, 255, "", f"no answer within {seconds} s")
-
-    def run(self, command, seconds=120):
-        """Run a shell command there that works; what it printed."""
-        done = self.attempt(command, seconds)
-        assert done.returncode == 0, f"{self.name}: {command}: status {done.returncode}: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
 
     def start(self, command):
         """Leave a shell command running there; it ends with this connection."""
-        words = self._words(command)
+        words = self.words(command)
         return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1)
 
     def put(self, path, text, mode="0644"):

@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from fault_tools import SERVICE, SETTLED_SECONDS, TESTS, UNIT, UNIT_FILE, VALUE, WRONG_SECONDS, say, wait_until
+from fault_tools import SERVICE, SETTLED_SECONDS, UNIT, UNIT_FILE, VALUE, WRONG_SECONDS
+from lab_tests import TESTS, say, wait_until
 
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/90-kubeproxy-ipvs.conf"
 
@@ -43,7 +44,7 @@ def test_a_start_that_takes_a_minute_because_the_api_server_is_gone(held):
     block = "OUTPUT --protocol tcp --destination 10.99.0.1 --dport 6443 --jump DROP"
     with held.watch() as watch:
         with held.fault(f"iptables --insert {block}", f"iptables --delete {block}"):
-            began = time.monotonic()
+            began, clock = time.monotonic(), held.run("date +%s")
             held.run(f"systemctl restart {UNIT}")
             seconds = time.monotonic() - began
             assert not held.is_healthy() and watch.values() == ["1"], "kube-proxy waits for the API server"
@@ -52,6 +53,9 @@ def test_a_start_that_takes_a_minute_because_the_api_server_is_gone(held):
         held.wait_until_healthy()
         time.sleep(SETTLED_SECONDS)
         wait_until(lambda: watch.values()[-1] == "1", "1")
+    # That 0 was there for too short a time to be seen is no sign that it was there: the service says so.
+    told = held.run(f"journalctl --boot --since=@{clock} --unit {SERVICE} --output cat")
+    assert "net.ipv4.vs.conn_reuse_mode was 0, set to 1" in told
     say(f"API server gone: `systemctl restart` succeeded after {seconds:.0f} s")
     assert "does not listen after 60 seconds; the service kubeproxy-ipvs-hold goes on looking" in journal
     assert_short(watch, "API server gone, then kube-proxy started")

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from fault_tools import RECORD, SERVICE, UNIT, assert_repaired, kill_when, lab, say, wait_until
+from fault_tools import RECORD, SERVICE, UNIT, assert_repaired, kill_when
+from lab_tests import lab, say, wait_until
 
 
 @pytest.fixture(name="node", scope="module")

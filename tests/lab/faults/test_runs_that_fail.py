@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from fault_tools import RECORD, SCRIPT, UNIT, VALUE, assert_repaired, say
+from fault_tools import RECORD, SCRIPT, UNIT, VALUE, assert_repaired
+from lab_tests import say
 
 CONFIGURATION = "/var/lib/kube-proxy/kube-proxy-config.yaml"
 DROP_INS = f"/etc/systemd/system/{UNIT}.d"

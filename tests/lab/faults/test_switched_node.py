@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from fault_tools import MODE, MODE_RECORD, UNIT, kill_when, lab, say, wait_until
+from fault_tools import MODE, MODE_RECORD, UNIT, kill_when
+from lab_tests import lab, say, wait_until
 
 CONFIGURATION = "/var/lib/kube-proxy/kube-proxy-config.yaml"
-SERVICES, SLICES = "/api/v1/namespaces/default/services", "/apis/discovery.k8s.io/v1beta1/namespaces/default/endpointslices"
 SHOP = "10.96.0.90"
 # Somebody else's IPVS service, as keepalived or lvscare have them.
 FOREIGN = "10.103.97.2"
@@ -43,14 +43,7 @@ def asked(**more):
 def node_fixture(fleet):
     """The node of this module: no value is safe on it. Its cluster has a Service, which stays: nodes of other modules see it too."""
     node = fleet.node("unfixed-unknown")
-    if not any(item["metadata"]["name"] == "shop" for item in json.loads(lab("api", "GET", SERVICES))["items"]):
-        port = {"name": "http", "port": 80, "protocol": "TCP"}
-        lab("api", "POST", SLICES, given=json.dumps({
-            "apiVersion": "discovery.k8s.io/v1beta1", "kind": "EndpointSlice", "addressType": "IPv4",
-            "metadata": {"name": "shop", "labels": {"kubernetes.io/service-name": "shop"}}, "ports": [{**port, "port": 8080}],
-            "endpoints": [{"addresses": [address], "conditions": {"ready": True}} for address in ("10.244.1.2", "10.244.2.2")]}))
-        lab("api", "POST", SERVICES, given=json.dumps({
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop"}, "spec": {"clusterIP": SHOP, "ports": [{**port, "targetPort": 8080}]}}))
+    lab("service", "shop", SHOP)
     wait_until(lambda: f"{SHOP}:80 " in node.run("ipvsadm -Ln"), "the Service is there")
     return node
 
@@ -159,7 +152,7 @@ def test_kube_proxy_that_refuses_the_new_configuration(fleet, untouched):
         remediation = ended.assert_result(untouched, "failed")
         assert ended.status != 0
         assert remediation["rolled_back"] is True, remediation["reason"]
-        assert "Restart kube-proxy and see that it is in the new mode" in remediation["reason"] and UNIT in remediation["reason"]
+        assert "Restart kube-proxy and see that it is in the mode" in remediation["reason"] and UNIT in remediation["reason"]
         assert untouched.whole_state() == before
         assert_in_ipvs_mode(untouched)
 

@@ -6,12 +6,6 @@
 
 from __future__ import annotations
 
-from inventory_tools import MEASURED
+from lab_tests import pytest_terminal_summary
 
-
-def pytest_terminal_summary(terminalreporter):
-    """What was measured."""
-    if MEASURED:
-        terminalreporter.section("measured")
-        for words in MEASURED:
-            terminalreporter.write_line(words)
+__all__ = ["pytest_terminal_summary"]

@@ -14,13 +14,11 @@ import subprocess
 import sys
 import time
 
+from lab_tests import LAB, TESTS
+
 HERE = pathlib.Path(__file__).parent
-TESTS = HERE.parent.parent
-LAB = HERE.parent / "lab"
 ENVIRONMENT = pathlib.Path(sys.executable).parent.parent
 COUNT = int(os.environ.get("NODES", "5000"))
-# What is measured, for the end of the run.
-MEASURED = []
 
 
 def lab(*words, cwd=None, errors=False, seconds=600) -> str:

@@ -14,7 +14,8 @@ import time
 
 import pytest
 from fill import HOSTILE
-from inventory_tools import COUNT, ENVIRONMENT, HERE, MEASURED, TESTS, api, inventory, lab, lists_of_nodes
+from inventory_tools import COUNT, ENVIRONMENT, HERE, api, inventory, lab, lists_of_nodes
+from lab_tests import TESTS, say
 
 # The lab's own node is one more.
 ALL = COUNT + 1
@@ -25,7 +26,7 @@ def filled():
     """The kubeconfig of the lab's API server, once it is filled."""
     begun = time.monotonic()
     lab("inside", sys.executable, HERE / "fill.py", COUNT)
-    MEASURED.append(f"made {COUNT} Node objects in {time.monotonic() - begun:.0f} s")
+    say(f"made {COUNT} Node objects in {time.monotonic() - begun:.0f} s")
     return json.loads(lab("connection"))["kubeconfig"]
 
 
@@ -41,7 +42,7 @@ def read_once(kubeconfig, tmp_path_factory):
     before = lists_of_nodes()
     hosts, seconds, requests = inventory(folder, f"kubeconfig: {kubeconfig}\nannotations: true\n")
     pages = lists_of_nodes() - before
-    MEASURED.append(f"{len(hosts)} nodes from the API: {seconds:.1f} s, {requests} requests, {pages} of them lists of nodes as the API server counts them")
+    say(f"{len(hosts)} nodes from the API: {seconds:.1f} s, {requests} requests, {pages} of them lists of nodes as the API server counts them")
     # Others, such as a kube-proxy, may have listed nodes meanwhile.
     assert requests == math.ceil(ALL / 500) + 2 <= pages + 2
     assert not (folder / "PWNED").exists()
@@ -65,7 +66,7 @@ def test_every_node_is_there_with_what_it_said(from_api):
 def test_the_size_of_pages_changes_nothing(kubeconfig, from_api, tmp_path, page_size):
     hosts, seconds, requests = inventory(tmp_path, f"kubeconfig: {kubeconfig}\nannotations: true\npage_size: {page_size}\n")
     assert hosts == from_api and requests == math.ceil(ALL / page_size) + 2
-    MEASURED.append(f"pages of {page_size}: {seconds:.1f} s, {requests} requests")
+    say(f"pages of {page_size}: {seconds:.1f} s, {requests} requests")
 
 
 def test_the_saved_list_gives_the_same_inventory(from_api, tmp_path):
@@ -78,7 +79,7 @@ def test_the_saved_list_gives_the_same_inventory(from_api, tmp_path):
         (tmp_path / name).write_text(json.dumps(document), encoding="utf-8")
     hosts, seconds, _requests = inventory(tmp_path, "file: [nodes.json, kube-proxy.json]\nannotations: true\n")
     assert without_source(hosts) == without_source(from_api)
-    MEASURED.append(f"{len(hosts)} nodes from the saved list: {seconds:.1f} s")
+    say(f"{len(hosts)} nodes from the saved list: {seconds:.1f} s")
 
 
 def test_only_some_nodes(kubeconfig, tmp_path):
@@ -99,7 +100,7 @@ def test_the_audit(kubeconfig, tmp_path):
     begun = time.monotonic()
     playbook = ("ansible-playbook", "kubeproxy.ipvs.audit", "-i", "lab.nodes.yml", "-e", "audit_source=api")
     lab("inside", TESTS / "run", ENVIRONMENT, *playbook, cwd=tmp_path)
-    MEASURED.append(f"an audit of {ALL} nodes from the API, from the command to the report: {time.monotonic() - begun:.0f} s")
+    say(f"an audit of {ALL} nodes from the API, from the command to the report: {time.monotonic() - begun:.0f} s")
     report = json.loads((tmp_path / "ipvs-report" / "report.json").read_text(encoding="utf-8"))
     assert report["summary"]["judged"] == ALL and not report["unreachable"] and not report["errors"]
     entries = {node["name"]: node for node in report["nodes"]}

@@ -85,6 +85,13 @@ def api(options) -> int:
     return 0
 
 
+def service(options) -> int:
+    """lab service"""
+    lab.running().enter_network()
+    control_plane.add_service(options.name, options.address, options.backends)
+    return 0
+
+
 def inside(options) -> int:
     """lab inside"""
     lab.running().enter_network()
@@ -141,6 +148,11 @@ def _arguments() -> argparse.ArgumentParser:
     command.add_argument("path", help="such as /api/v1/nodes")
     command.add_argument("--kind", default="application/json", help="of the body (default: application/json)")
     command.set_defaults(function=api)
+    command = commands.add_parser("service", help="make a Service on port 80 with backends that every node has")
+    command.add_argument("name")
+    command.add_argument("address", help="its ClusterIP, such as 10.96.0.60")
+    command.add_argument("backends", nargs="*", default=["10.244.1.2", "10.244.2.2"], help="their addresses (default: the first two pods of a node)")
+    command.set_defaults(function=service)
     command = commands.add_parser("inside", help="run a command of this machine in the lab's network")
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     command.set_defaults(function=inside)

@@ -108,6 +108,19 @@ def wait(folder: pathlib.Path) -> None:
         time.sleep(0.2)
 
 
+def add_service(name: str, address: str, backends: list[str]) -> None:
+    """A Service of the namespace default, port 80 at ADDRESS; its backends answer on port 8080. One that is there is brought to this state."""
+    port = {"name": "http", "port": 80, "protocol": "TCP"}
+    apply("/apis/discovery.k8s.io/v1beta1/namespaces/default/endpointslices", {
+        "apiVersion": "discovery.k8s.io/v1beta1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}}, "ports": [{**port, "port": 8080}],
+        "endpoints": [{"addresses": [backend], "conditions": {"ready": True}} for backend in backends],
+    })
+    apply("/api/v1/namespaces/default/services", {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"clusterIP": address, "ports": [{**port, "targetPort": 8080}]},
+    })
+
+
 def add_node(name: str, address: str) -> None:
     """The Node object that kube-proxy waits for."""
     apply("/api/v1/nodes", {

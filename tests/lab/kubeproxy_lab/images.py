@@ -43,14 +43,20 @@ def provide(python: str) -> pathlib.Path:
     names = (*PACKAGES, package)
     texts = [(path.name, path.read_text(encoding="utf-8")) for path in sorted(FILES.iterdir())]
     recipe = (suite, names, INSTALLED, WANTED, MASKED, SPARE_BYTES, [text for text in texts if text[0] in INSTALLED])
-    return artifact(f"root-python{python}", recipe, lambda place: _build(python, names, place), f"making the root file system with Python {python}") / "image"
+    return artifact(f"root-python{python}", recipe, lambda place: _build(python, place), f"making the root file system with Python {python}") / "image"
 
 
-def _build(python: str, names, place: pathlib.Path) -> None:
-    suite, _package, program = PYTHONS[python]
-    root = artifact(f"debian-{suite}", (suite, names), lambda folder: packages.bootstrap(suite, names, folder), f"making a Debian {suite} root file system")
+def debian(python: str) -> pathlib.Path:
+    """A Debian root file system with this Python, as a folder. Nothing may be written into it."""
+    suite, package, _program = PYTHONS[python]
+    names = (*PACKAGES, package)
+    return artifact(f"debian-{suite}", (suite, names), lambda folder: packages.bootstrap(suite, names, folder), f"making a Debian {suite} root file system")
+
+
+def _build(python: str, place: pathlib.Path) -> None:
+    _suite, _package, program = PYTHONS[python]
     changed = place / "root"
-    run(["cp", "--archive", "--reflink=auto", root, changed], "copying a root file system")
+    run(["cp", "--archive", "--reflink=auto", debian(python), changed], "copying a root file system")
     _furnish(changed, program)
     used = int(run(["du", "--summarize", "--bytes", "--one-file-system", changed], "measuring a root file system").split()[0])
     size = f"{(used + SPARE_BYTES) // 1024}k"

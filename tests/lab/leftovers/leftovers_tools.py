@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import pathlib
 import shlex
 import subprocess
-import time
 
-HERE = pathlib.Path(__file__).parent
-TESTS = HERE.parent.parent
-LAB = HERE.parent / "lab"
+from lab_tests import TESTS, Shell, connection, lab, wait_until
+
 CONFIGURATION = "/var/lib/kube-proxy/kube-proxy-config.yaml"
 SLICES = "/apis/discovery.k8s.io/v1beta1/namespaces/default/endpointslices"
 SERVICES = "/api/v1/namespaces/default/services"
-# What is measured, for the end of the run.
-MEASURED = []
 # Connects to ADDRESS PORT and tells what answers. Python 2.7 and 3.
 PROBE = """
 import socket, sys, errno
@@ -50,34 +45,6 @@ for line in iter(sys.stdin.readline, ""):
 """
 
 
-def say(words):
-    """Keep what was measured for the end of the run."""
-    MEASURED.append(words)
-
-
-def wait_until(true, what, seconds=180, pause=0.3):
-    """Until TRUE() is, and what it gave; an AssertionError that names WHAT after SECONDS."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = true()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(pause)
-
-
-def lab(*words, given=None, check=True):
-    """Run the tool of the lab; what it printed."""
-    done = subprocess.run([LAB, *words], check=False, capture_output=True, text=True, timeout=600, input=given)
-    assert not check or done.returncode == 0, f"lab {' '.join(words)}: {done.stderr}"
-    return done.stdout
-
-
-def connection():
-    """The files by which the nodes are reached."""
-    return json.loads(lab("connection"))
-
-
 def put_service(name, address, backends, **specification):
     """Make a Service of the cluster with these backends; a former one of this name is replaced."""
     drop_service(name)
@@ -105,27 +72,13 @@ def drop_service(name):
     lab("api", "DELETE", f"{SLICES}/{name}", check=False)
 
 
-class Node:
-    """A node of the lab, by name. old_python: whether an Ansible is needed that still knows its Python."""
+class Node(Shell):
+    """A node of the lab, by name. old_python: whether an Ansible is needed that still knows its Python. folder: a run_folder."""
 
-    def __init__(self, name, old_python, sockets):
-        self.name, self._old_python, self._sockets = name, old_python, sockets
-        self._connection = connection()
-
-    def words(self, command):
-        """The command that runs a shell command there."""
-        options = ["-o", "ControlMaster=auto", "-o", f"ControlPath={self._sockets}/%n", "-o", "ControlPersist=yes", "-o", "ConnectTimeout=10"]
-        return ["ssh", "-F", self._connection["ssh_config"], *options, self.name, "bash -c " + shlex.quote(command)]
-
-    def close(self):
-        """Close the connection that is kept."""
-        subprocess.run(["ssh", "-o", f"ControlPath={self._sockets}/{self.name}", "-O", "exit", "node"], check=False, capture_output=True)
-
-    def run(self, command, check=True):
-        """Run a shell command there; what it printed."""
-        done = subprocess.run(self.words(command), check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
-        assert not check or done.returncode == 0, f"{self.name}: {command}: status {done.returncode}: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
+    def __init__(self, name, old_python, folder):
+        super().__init__(name, folder / "ssh")
+        self._folder = folder
+        self._old_python = old_python
 
     def mode(self):
         """The mode that kube-proxy tells."""
@@ -168,7 +121,7 @@ class Node:
         """Run the module; what it returned."""
         environment = "core216" if self._old_python else "test"
         home = subprocess.run([TESTS / "environment.sh", environment], check=True, capture_output=True, text=True).stdout.strip()
-        told = self._sockets / "told.json"
+        told = self._folder / "told.json"
         told.unlink(missing_ok=True)
         tasks = [
             {"kubeproxy.ipvs.kube_proxy_leftovers": {"mode": mode, "owned": "{{ '%s' | kubeproxy.ipvs.kube_proxy_leftovers }}" % mode, **options},
@@ -176,10 +129,10 @@ class Node:
             {"ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(told), "mode": "0600"}, "delegate_to": "localhost", "check_mode": False,
              "vars": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}},
         ]
-        play = self._sockets / "play.yml"
+        play = self._folder / "play.yml"
         play.write_text(json.dumps([{"hosts": self.name, "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
-        command = [TESTS / "run", home, "env", "ANSIBLE_SSH_CONTROL_PATH_DIR=" + str(self._sockets / "cp"),
-                   "ansible-playbook", "-i", self._connection["inventory"], play, "--diff", *(["--check"] if check else [])]
+        command = [TESTS / "run", home, "env", "ANSIBLE_SSH_CONTROL_PATH_DIR=" + str(self._folder / "cp"),
+                   "ansible-playbook", "-i", connection()["inventory"], play, "--diff", *(["--check"] if check else [])]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
         assert told.exists() and "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         return json.loads(told.read_text(encoding="utf-8"))

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import pathlib
-import shutil
-import tempfile
 import time
 
 import pytest
 
-from leftovers_tools import Node, drop_service, put_backends, put_service, say, wait_until
+from leftovers_tools import Node, drop_service, put_backends, put_service
+from lab_tests import run_folder, say, wait_until
 
 SHOP, EMPTY, GONE = "10.96.0.80", "10.96.0.81", "10.96.0.82"
 BACKENDS = ["10.244.1.2", "10.244.2.2"]
@@ -85,24 +83,21 @@ for a in $(seq 1 12); do for b in $(seq 1 250); do echo "-A -t 10.97.$a.$b:80 -s
 @pytest.fixture(name="node", scope="module", params=["unfixed", "unfixed-unknown"])
 def node_fixture(request):
     """A node in IPVS mode, with Services."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="leftovers-"))
-    (folder / "cp").mkdir()
-    node = Node(request.param, request.param == "unfixed", folder)
-    for name, address in (("empty", EMPTY), ("gone", GONE)):
-        put_service(name, address, BACKENDS)
-    put_service("shop", SHOP, BACKENDS, type="NodePort", node_port=NODE_PORT)
-    if node.mode() != "ipvs":
-        # After a run that was cut off.
-        node.switch("ipvs")
-        node.module("ipvs")
-    node.run(NOTHING_FOREIGN)
-    node.run(FOREIGN)
-    yield node
-    for name in ("shop", "empty", "gone"):
-        drop_service(name)
-    node.run(NOTHING_FOREIGN)
-    node.close()
-    shutil.rmtree(folder)
+    with run_folder("leftovers") as folder:
+        node = Node(request.param, request.param == "unfixed", folder)
+        for name, address in (("empty", EMPTY), ("gone", GONE)):
+            put_service(name, address, BACKENDS)
+        put_service("shop", SHOP, BACKENDS, type="NodePort", node_port=NODE_PORT)
+        if node.mode() != "ipvs":
+            # After a run that was cut off.
+            node.switch("ipvs")
+            node.module("ipvs")
+        node.run(NOTHING_FOREIGN)
+        node.run(FOREIGN)
+        yield node
+        for name in ("shop", "empty", "gone"):
+            drop_service(name)
+        node.run(NOTHING_FOREIGN)
 
 
 def foreign(node):
@@ -152,8 +147,8 @@ def test_there_and_back(node):
         assert node.rules() == before
         began = time.monotonic()
         result = node.module("iptables", drain_seconds=2)
-        say(f"{node.name}, cleared in {time.monotonic() - began:.1f} s, drained: {result['drained']}, found: "
-            f"{ {name: result['found'][name] for name in ('services', 'foreign', 'interfaces', 'chain_count')} }, {len(result['found']['sets'])} sets")
+        counts = {name: result["found"][name] for name in ("services", "foreign", "interfaces", "chain_count")}
+        say(f"{node.name}, cleared in {time.monotonic() - began:.1f} s, drained: {result['drained']}, found: {counts}, {len(result['found']['sets'])} sets")
         assert not result.get("failed"), result["msg"]
         assert result["removed"]["services"] > 3000
         assert result["removed"] == foreseen["removed"] and result["remaining"] == foreseen["remaining"]

@@ -6,22 +6,12 @@
 
 from __future__ import annotations
 
-import pathlib
-import shutil
-import subprocess
-import tempfile
-
 import pytest
 
-from fault_tools import MEASURED, Node, Run, connection, lab
+from fault_tools import Node, Run
+from lab_tests import pytest_terminal_summary, run_folder, start
 
-
-def pytest_terminal_summary(terminalreporter):
-    """What was measured."""
-    if MEASURED:
-        terminalreporter.section("measured")
-        for words in MEASURED:
-            terminalreporter.write_line(words)
+__all__ = ["pytest_terminal_summary"]
 
 
 class Fleet:
@@ -34,9 +24,7 @@ class Fleet:
     def node(self, name):
         """The node of this name, running."""
         if name not in self._nodes:
-            lab("up", name)
-            if f" {name}:\n" not in pathlib.Path(connection()["inventory"]).read_text(encoding="utf-8"):
-                pytest.skip(f"the lab cannot make the node {name}")
+            start(name)
             self._nodes[name] = Node(name, self.folder / "ssh")
             self._nodes[name].wait_until_healthy()
         return self._nodes[name]
@@ -49,10 +37,5 @@ class Fleet:
 @pytest.fixture(name="fleet", scope="session")
 def fleet_fixture():
     """The nodes."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="probe-"))
-    (folder / "ssh").mkdir()
-    (folder / "cp").mkdir()
-    yield Fleet(folder)
-    for socket in [*(folder / "ssh").iterdir(), *(folder / "cp").iterdir()]:
-        subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "node"], check=False, capture_output=True)
-    shutil.rmtree(folder)
+    with run_folder("probe") as folder:
+        yield Fleet(folder)

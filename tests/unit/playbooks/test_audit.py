@@ -10,17 +10,15 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import pytest
 from node_trees import QUIET_NODE, write_tree
+from real_ansible import NEEDS_ANSIBLE, THIS_PYTHON, ansible_playbook, json_of
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import check_document
 
 FLEET = pathlib.Path(__file__).resolve().parents[3] / "docs" / "example_fleet"
-ANSIBLE_PLAYBOOK = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-pytestmark = pytest.mark.skipif(not os.path.exists(ANSIBLE_PLAYBOOK), reason="ansible-playbook is not beside this Python")
+pytestmark = NEEDS_ANSIBLE
 
 
 @pytest.fixture
@@ -29,21 +27,8 @@ def audit(tmp_path):
 
     def run(*arguments, inventory="here ansible_connection=local\n", **variables):
         (tmp_path / "hosts").write_text(inventory, encoding="utf-8")
-        command = [ANSIBLE_PLAYBOOK, "kubeproxy.ipvs.audit", "-i", "hosts", "-e", json.dumps(variables), *arguments]
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        path = tmp_path / "ipvs-report" / "report.json"
-        return done.returncode, done.stdout, json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        words = ["kubeproxy.ipvs.audit", "-i", "hosts", "-e", json.dumps(variables), *arguments]
+        return *ansible_playbook(tmp_path, *words, **THIS_PYTHON), json_of(tmp_path / "ipvs-report" / "report.json")
 
     return run
 
@@ -209,9 +194,6 @@ def test_the_filters_in_a_template(tmp_path):
         ),
         encoding="utf-8",
     )
-    command = [ANSIBLE_PLAYBOOK, str(playbook), "-e", f"file={FLEET / 'lab-euleros-2.9.json'}"]
-    done = subprocess.run(
-        command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout
-    assert "failed=0" in done.stdout
+    status, output = ansible_playbook(tmp_path, str(playbook), "-e", f"file={FLEET / 'lab-euleros-2.9.json'}")
+    assert status == 0, output
+    assert "failed=0" in output

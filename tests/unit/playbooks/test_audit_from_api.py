@@ -7,18 +7,15 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 from api_server_stand_in import StandIn, config_map_object, daemonset_object, node_object, serve
+from real_ansible import NEEDS_ANSIBLE, ansible_playbook, json_of
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import check_document
 
-ANSIBLE_PLAYBOOK = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-pytestmark = pytest.mark.skipif(not os.path.exists(ANSIBLE_PLAYBOOK), reason="ansible-playbook is not beside this Python")
+pytestmark = NEEDS_ANSIBLE
 TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch PWNED') }}"
 NODES = [
     node_object("euler-1", labels={"evil": TEMPLATE, "html": "<script>alert(1)</script>"}),
@@ -40,20 +37,9 @@ class Audit:
         for name, content in files.items():
             (self.folder / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         sources = [word for name in files if name.endswith((".nodes.yml", ".ini")) for word in ("-i", name)]
-        command = [ANSIBLE_PLAYBOOK, "kubeproxy.ipvs.audit", *sources, "-e", json.dumps({"audit_source": "api", **variables}), *arguments]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_EXECUTABLE": str(self.ssh), "COLUMNS": "1000"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        path = self.folder / "ipvs-report" / "report.json"
-        return done.returncode, done.stdout, json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        words = ["kubeproxy.ipvs.audit", *sources, "-e", json.dumps({"audit_source": "api", **variables}), *arguments]
+        status, output = ansible_playbook(self.folder, *words, ANSIBLE_SSH_EXECUTABLE=str(self.ssh), COLUMNS="1000")
+        return status, output, json_of(self.folder / "ipvs-report" / "report.json")
 
     @property
     def left_behind(self):

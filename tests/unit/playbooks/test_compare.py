@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
+from real_ansible import NEEDS_ANSIBLE, ansible_playbook, json_of
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import check_document
 
 FLEET = pathlib.Path(__file__).resolve().parents[3] / "docs" / "example_fleet"
-ANSIBLE_PLAYBOOK = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-pytestmark = pytest.mark.skipif(not os.path.exists(ANSIBLE_PLAYBOOK), reason="ansible-playbook is not beside this Python")
+pytestmark = NEEDS_ANSIBLE
 
 
 @pytest.fixture
@@ -29,20 +27,8 @@ def play(tmp_path):
 
     def run(playbook, *arguments, directory, **variables):
         (tmp_path / "hosts").write_text("[edge]\nhere ansible_connection=local ansible_python_interpreter=/nonexistent/python\n", encoding="utf-8")
-        command = [ANSIBLE_PLAYBOOK, f"kubeproxy.ipvs.{playbook}", "-i", "hosts", "-e", json.dumps(variables), *arguments]
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        path = tmp_path / directory / "report.json"
-        return done.returncode, done.stdout, json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        words = [f"kubeproxy.ipvs.{playbook}", "-i", "hosts", "-e", json.dumps(variables), *arguments]
+        return *ansible_playbook(tmp_path, *words), json_of(tmp_path / directory / "report.json")
 
     def audit(*arguments, directory="ipvs-report", **variables):
         return run("audit", *arguments, directory=directory, audit_report_dir=directory, **variables)

@@ -7,17 +7,14 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 import yaml
+from real_ansible import NEEDS_ANSIBLE, THIS_PYTHON, ansible_playbook
 
 FLEET = pathlib.Path(__file__).resolve().parents[3] / "docs" / "example_fleet"
-ANSIBLE_PLAYBOOK = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-pytestmark = pytest.mark.skipif(not os.path.exists(ANSIBLE_PLAYBOOK), reason="ansible-playbook is not beside this Python")
+pytestmark = NEEDS_ANSIBLE
 CAPABILITIES = ("reuse_without_drop", "respects_zero_weight", "flushes_deleted")
 BUILD = "#9 SMP Tue Mar 2 10:00:00 UTC 2021"
 KNOWN, PRIVATE, OTHER = "4.18.0-553.el8_10.x86_64", "5.4.17-acme.7", "5.4.17-acme.8"
@@ -40,14 +37,6 @@ def row(release, node="elsewhere", state="yes"):
     return {"kernel": kernel, "capabilities": {name: {"state": state} for name in CAPABILITIES}, "node": node, "date": "2026-11-20T10:00:00Z"}
 
 
-def run(tmp_path, *words):
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
-    done = subprocess.run(
-        [ANSIBLE_PLAYBOOK, *words], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=120, check=False)
-    return done.returncode, done.stdout
-
-
 @pytest.fixture
 def choose(tmp_path):
     """choose(nodes, *arguments, steps=[options of a call, ...]) -> (status, output, [what each call returned])."""
@@ -66,7 +55,7 @@ def choose(tmp_path):
             ]
         play = {"hosts": "all", "gather_facts": False, "vars": {"ansible_connection": "local"}, "tasks": tasks}
         (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
-        status, output = run(tmp_path, "-i", "hosts.yml", "play.yml", *arguments)
+        status, output = ansible_playbook(tmp_path, "-i", "hosts.yml", "play.yml", *arguments, **THIS_PYTHON)
         return status, output, [json.loads(path.read_text(encoding="utf-8")) for path in sorted(tmp_path.glob("[0-9].json"))]
 
     return play
@@ -131,14 +120,15 @@ def test_an_audit_uses_what_is_kept(tmp_path):
     (tmp_path / "hosts").write_text("here ansible_connection=local\n", encoding="utf-8")
     words = ["kubeproxy.ipvs.audit", "-i", "hosts", "-e"]
     variables = {"audit_facts_files": [str(FLEET / "lab-kylin-v10.json")], "audit_probe_cache": "probes.json"}
-    status, output = run(tmp_path, *words, json.dumps(variables))
+    status, output = ansible_playbook(tmp_path, *words, json.dumps(variables), **THIS_PYTHON)
     assert status == 0, output
     report = json.loads((tmp_path / "ipvs-report/report.json").read_text(encoding="utf-8"))
     [entry] = [entry for entry in report["nodes"] if entry["name"] == "lab-kylin-v10"]
     assert entry["capabilities"]["reuse_without_drop"]["source"] == "measured on this kernel (elsewhere, 2026-11-20T10:00:00Z)"
     assert entry["plan"]["action"] in ("set", "hold") and entry["plan"]["value"] == 1
     # The same from its file alone.
-    status, output = run(tmp_path, *words, json.dumps({"audit_facts_files": ["ipvs-report/nodes/lab-kylin-v10.json"], "audit_report_dir": "again"}))
+    variables = {"audit_facts_files": ["ipvs-report/nodes/lab-kylin-v10.json"], "audit_report_dir": "again"}
+    status, output = ansible_playbook(tmp_path, *words, json.dumps(variables), **THIS_PYTHON)
     assert status == 0, output
     [again] = [one for one in json.loads((tmp_path / "again/report.json").read_text(encoding="utf-8"))["nodes"] if one["name"] == "lab-kylin-v10"]
     assert (again["capabilities"], again["plan"]) == (entry["capabilities"], entry["plan"])
@@ -151,6 +141,6 @@ def test_an_audit_uses_what_is_kept(tmp_path):
 def test_bad_options_are_named_before_a_host_is_asked(tmp_path, variables, sentence):
     (tmp_path / "probes.json").write_text("{", encoding="utf-8")
     (tmp_path / "hosts").write_text("here ansible_connection=local\n", encoding="utf-8")
-    status, output = run(tmp_path, "kubeproxy.ipvs.audit", "-i", "hosts", "-e", json.dumps(variables))
+    status, output = ansible_playbook(tmp_path, "kubeproxy.ipvs.audit", "-i", "hosts", "-e", json.dumps(variables), **THIS_PYTHON)
     assert status != 0 and sentence in " ".join(output.split()), output
     assert "Read |" not in output and "Traceback" not in output

@@ -10,14 +10,11 @@ On nodes with IPVS they run in the Molecule scenario `hold` and in tests/lab/fau
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+from real_ansible import NEEDS_ANSIBLE, THIS_PYTHON, ansible_playbook, json_of
 
-ANSIBLE_PLAYBOOK = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-pytestmark = pytest.mark.skipif(not os.path.exists(ANSIBLE_PLAYBOOK), reason="ansible-playbook is not beside this Python")
+pytestmark = NEEDS_ANSIBLE
 HERE = "here ansible_connection=local\n"
 # Nothing listens on port 1.
 GONE = "gone ansible_host=127.0.0.1 ansible_port=1\n"
@@ -29,21 +26,10 @@ def play(tmp_path):
 
     def run(playbook, *arguments, inventory=HERE, **variables):
         (tmp_path / "hosts").write_text(inventory, encoding="utf-8")
-        environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_HOST_PATTERN_MISMATCH": "error"}
-        done = subprocess.run(
-            [ANSIBLE_PLAYBOOK, f"kubeproxy.ipvs.{playbook}", "-i", "hosts", "-e", json.dumps(variables), *arguments],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        path = tmp_path / "ipvs-report" / "report.json"
-        report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"nodes": [], "unreachable": []}
-        return done.returncode, done.stdout, {node["name"]: node["remediation"] for node in report["nodes"] + report["unreachable"]}
+        words = [f"kubeproxy.ipvs.{playbook}", "-i", "hosts", "-e", json.dumps(variables), *arguments]
+        status, output = ansible_playbook(tmp_path, *words, **THIS_PYTHON, ANSIBLE_HOST_PATTERN_MISMATCH="error")
+        report = json_of(tmp_path / "ipvs-report" / "report.json") or {"nodes": [], "unreachable": []}
+        return status, output, {node["name"]: node["remediation"] for node in report["nodes"] + report["unreachable"]}
 
     return run
 

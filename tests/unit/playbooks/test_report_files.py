@@ -7,27 +7,20 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
+from real_ansible import NEEDS_ANSIBLE, THIS_PYTHON, ansible_playbook
 
 FLEET = pathlib.Path(__file__).resolve().parents[3] / "docs" / "example_fleet"
-ANSIBLE_PLAYBOOK = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-pytestmark = pytest.mark.skipif(not os.path.exists(ANSIBLE_PLAYBOOK), reason="ansible-playbook is not beside this Python")
+pytestmark = NEEDS_ANSIBLE
 
 
 def audit(directory, playbook="kubeproxy.ipvs.audit", **variables):
     """(exit status, output, names of the report's files) of a playbook with VARIABLES in DIRECTORY."""
-    command = [ANSIBLE_PLAYBOOK, playbook, "-i", "here,", "-c", "local", "-e", json.dumps(variables)]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
-    done = subprocess.run(
-        command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240, check=False
-    )
+    status, output = ansible_playbook(directory, playbook, "-i", "here,", "-c", "local", "-e", json.dumps(variables), **THIS_PYTHON)
     report = directory / "ipvs-report"
-    return done.returncode, done.stdout, {path.name for path in report.iterdir()} if report.exists() else set()
+    return status, output, {path.name for path in report.iterdir()} if report.exists() else set()
 
 
 def test_the_files_that_were_asked_for(tmp_path):

@@ -7,18 +7,15 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
+from real_ansible import NEEDS_ANSIBLE, THIS_PYTHON, ansible_playbook, json_of
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import check_document
 
 FLEET = pathlib.Path(__file__).resolve().parents[3] / "docs" / "example_fleet"
-ANSIBLE_PLAYBOOK = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
-pytestmark = pytest.mark.skipif(not os.path.exists(ANSIBLE_PLAYBOOK), reason="ansible-playbook is not beside this Python")
+pytestmark = NEEDS_ANSIBLE
 GUARD = {"path": "/etc/systemd/system/kube-proxy.service.d/hold.conf", "value": 1, "waits": True, "period_seconds": None}
 PROOF = {"restarted": True, "seconds": 3.5, "wrong_seconds": 0.4, "services": {"tried": 12, "answered_before": 12, "answered_after": 12}}
 NO_ROUTE = {"unreachable": True, "msg": "Failed to connect to the host via ssh: No route to host"}
@@ -90,19 +87,8 @@ def report_of(tmp_path):
             tasks[3]["failed_when"] = failed_when
         (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": HOSTS}}), encoding="utf-8")
         (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
-        done = subprocess.run(
-            [ANSIBLE_PLAYBOOK, "-i", "hosts.json", "play.yml", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        result, report = tmp_path / "done.json", tmp_path / "ipvs-report" / "report.json"
-        return (done.returncode, done.stdout, *(json.loads(path.read_text(encoding="utf-8")) if path.exists() else None for path in (result, report)))
+        status, output = ansible_playbook(tmp_path, "-i", "hosts.json", "play.yml", *arguments, **THIS_PYTHON)
+        return status, output, json_of(tmp_path / "done.json"), json_of(tmp_path / "ipvs-report" / "report.json")
 
     return run
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.play_results import reason_of
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.node_python import oldest
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.play_results import MINIMUM, reason_of
 
-TOO_OLD = "the node's Python is too old for ansible-core 2.19.1; ansible-core 2.16 still works with Python 2.7 and 3.6"
+TOO_OLD = (
+    f"its Python is too old for ansible-core 2.19.1, which needs {' or '.join('.'.join(map(str, entry)) for entry in oldest(MINIMUM))}: "
+    "use ansible-core 2.16, another ansible_python_interpreter or ipvs_probe.py (docs/probe.md)"
+)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,8 @@ TOO_OLD = "the node's Python is too old for ansible-core 2.19.1; ansible-core 2.
             TOO_OLD,
         ),
         ({"msg": "Task failed: Module failed: future feature annotations is not defined (ansiballz, line 3)"}, TOO_OLD),
+        # The node was asked, and its Python is not the reason: a mistake in a module is not to look like one of the node.
+        ({"msg": "SyntaxError: invalid syntax", "node_python": {"version": "3.11.2", "supported": True}}, "SyntaxError: invalid syntax"),
         ({"msg": "MODULE FAILURE: no output", "module_stderr": "/bin/sh: 1: /usr/bin/python: not found\n"}, "/bin/sh: 1: /usr/bin/python: not found"),
         ({"msg": "Task failed: The module interpreter '/nope' was not found."}, "The module interpreter '/nope' was not found."),
         ({"msg": "bad \x1b[31mbytes\r\n"}, "bad [31mbytes"),

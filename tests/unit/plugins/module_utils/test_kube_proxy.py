@@ -25,6 +25,40 @@ def read(tree, *parts, **options):
     return read_kube_proxy(node, Units(node), **options)
 
 
+class TestOfUsers:
+    """A user of the node may call a process kube-proxy, and choose its arguments, its control group and, with patience, its number."""
+
+    false = process(300, "kube-proxy", ["/home/eve/kube-proxy", "--proxy-mode=iptables"], "0::/user.slice/user@1000.service/app.slice/sshd.service")
+    true = process(900, "kube-proxy", ["/usr/bin/kube-proxy", "--proxy-mode=ipvs"], "0::/system.slice/kube-proxy.service")
+
+    @staticmethod
+    def status(pid, *users):
+        """/proc/PID/status with these four user ids."""
+        uids = "\t".join(str(user) for user in users)
+        return {f"/proc/{pid}/status": f"Name:\tkube-proxy\nUmask:\t0022\nUid:\t{uids}\nGid:\t0\t0\t0\t0\n"}
+
+    # Of a program with the set-user-ID bit, run under that name, the real one is the user's.
+    @pytest.mark.parametrize("users", [(1000, 1000, 1000, 1000), (1000, 0, 0, 0)])
+    def test_roots_is_taken(self, tree, users):
+        facts = read(tree, self.false, self.true, self.status(300, *users), self.status(900, 0, 0, 0, 0))
+        assert (facts["pid"], facts["unit"], facts["mode"], facts["others"]) == (900, "kube-proxy.service", "ipvs", [])
+
+    def test_alone_it_is_none_and_that_is_said(self, tree):
+        node = tree({**first_process(), **self.false, **self.status(300, 1000, 1000, 1000, 1000)})
+        facts = read_kube_proxy(node, Units(node))
+        assert (facts["running"], facts["form"], facts["unit"]) == (False, "none", None)
+        assert node.unreadable == [{"path": "/proc/300", "reason": "a process named kube-proxy that belongs to user 1000, not to root, is not taken for it"}]
+
+    def test_in_a_network_of_its_own_it_can_be_rootless(self, tree):
+        links = {"/proc/1/ns/net": ("link", "net:[1]"), "/proc/300/ns/net": ("link", "net:[2]")}
+        facts = read(tree, self.false, links, self.status(300, 1000, 1000, 1000, 1000))
+        assert (facts["pid"], facts["network_namespace"]) == (300, "other")
+
+    @pytest.mark.parametrize("text", ["", "Uid:\t1000\n", "Uid: x 1 2 3\n"])
+    def test_what_cannot_be_told_counts(self, tree, text):
+        assert read(tree, self.false, {"/proc/300/status": text})["pid"] == 300
+
+
 class TestSystemd:
     unit = {
         "/etc/systemd/system/kube-proxy.service": KUBEASZ_UNIT,

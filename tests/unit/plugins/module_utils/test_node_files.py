@@ -5,8 +5,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 
 import pytest
+
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 
 
 def test_absent_is_none_and_not_reported(tree):
@@ -82,3 +86,26 @@ def test_a_root_link_of_a_tree_stays_in_the_tree(tree):
     assert node.below("/proc/7/root").text("/etc/os-release") == "ID=inside\n"
     assert node.below("/proc/8/root").text("/etc/os-release") == "ID=inside\n"
     assert node.below("/proc/7/root").read("/etc/passwd") is None
+
+
+class TestRootsAlone:
+    def test_of_the_system(self):
+        assert NodeFiles().is_roots_alone("/etc/passwd")
+
+    def test_whose_directory_others_can_write_to(self):
+        directory = tempfile.mkdtemp(dir="/tmp")
+        try:
+            path = os.path.join(directory, "x.sh")
+            with open(path, "w", encoding="ascii"):
+                pass
+            assert not NodeFiles().is_roots_alone(path)
+            assert not NodeFiles().is_roots_alone(os.path.join(directory, "absent"))
+            link = os.path.join(directory, "link")
+            os.symlink("/etc/passwd", link)
+            # It leads to a file of root's, but not for ever.
+            assert not NodeFiles().is_roots_alone(link)
+        finally:
+            shutil.rmtree(directory)
+
+    def test_in_a_tree_nobody_can_tell(self, tree):
+        assert tree({"/home/eve/x.sh": ""}).is_roots_alone("/home/eve/x.sh")

@@ -196,7 +196,7 @@ class TestApplied:
         assert result["record"] == str(node.directory / "hold.json")
         assert actions(result) == ["changed", "created", "removed", "unchanged", "changed", "changed", "changed", "created", "created", "created"]
         assert [entry["path"] for entry in result["files"]] == [node.file(name) for name in FIRST]
-        assert result["values"] == [
+        assert result["kernel_values"] == [
             {"path": node.file("proc/value"), "before": "0", "after": "1"},
             {"path": node.file("proc/other"), "before": "4096\t131072", "after": "4096\t131072"},
         ]
@@ -397,7 +397,7 @@ class TestSmallerSet:
     def test_values_alone_leave_the_files(self, node):
         node.apply({"etc/plain": "ours"}, VALUES)
         result = node.apply(values={})
-        assert (result["values"][0], result["files"]) == ({"path": node.file("proc/value"), "before": "1", "after": "0"}, [])
+        assert (result["kernel_values"][0], result["files"]) == ({"path": node.file("proc/value"), "before": "1", "after": "0"}, [])
         assert (node.root / "etc/plain").read_text() == "ours"
         assert [entry["path"] for entry in node.record()["files"]] == [node.file("etc/plain")]
 
@@ -423,7 +423,7 @@ class TestRestored:
         result = node.restore()
         assert snapshot(node.root) == before
         assert (result["changed"], result["facts"], result["not_restored"]) == (True, {"why": "test"}, [])
-        assert result["values"][0] == {"path": node.file("proc/value"), "before": "1", "after": "0"}
+        assert result["kernel_values"][0] == {"path": node.file("proc/value"), "before": "1", "after": "0"}
         assert {entry["action"] for entry in result["files"]} == {"restored", "unchanged"}
         assert not node.directory.exists()
 
@@ -905,7 +905,7 @@ class TestValues:
     def test_what_others_wrote_is_written_again(self, node):
         node.apply(values=VALUES)
         (node.root / "proc/value").write_text("5\n")
-        assert node.apply(values=VALUES)["values"][0] == {"path": node.file("proc/value"), "before": "5", "after": "1"}
+        assert node.apply(values=VALUES)["kernel_values"][0] == {"path": node.file("proc/value"), "before": "5", "after": "1"}
         assert (node.root / "proc/value").read_text() == "1\n"
         node.restore()
         assert (node.root / "proc/value").read_text() == "0\n"
@@ -937,7 +937,7 @@ class TestValues:
             assert (node.root / "proc/absent").read_text() == "8\n", moment
 
     def test_one_that_was_never_there(self, node):
-        assert node.apply(values={"proc/absent": None})["values"] == [{"path": node.file("proc/absent"), "before": None, "after": None}]
+        assert node.apply(values={"proc/absent": None})["kernel_values"] == [{"path": node.file("proc/absent"), "before": None, "after": None}]
         with pytest.raises(Refusal, match=r"proc/absent cannot be written: it does not exist\Z"):
             node.apply(values={"proc/absent": "1"})
         assert not (node.root / "proc/absent").exists()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_text import loop_seconds, read_actions, waits
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import read_actions
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_text import loop_seconds, waits
 
 KEY = "net.ipv4.vs.conn_reuse_mode"
 FILE = "/proc/sys/net/ipv4/vs/conn_reuse_mode"

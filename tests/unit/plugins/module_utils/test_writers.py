@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_actions
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.cron_writers import period_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.hold import read_hold
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl_files import SysctlFiles, normal_key
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units, seconds_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writers import read_writers
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import read as read_facts
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.neutralise import neutralise
 
 KEY = "net.ipv4.vs.conn_reuse_mode"
 BOOT = {"ip_vs": "loaded", "ip_vs_loaded_at_boot": [{"path": "/etc/modules-load.d/ipvs.conf", "line": 1}]}
@@ -38,6 +41,42 @@ def writers(tree, files, kernel=None, kube_proxy=None, executable=()):
 def short(found):
     """(kind, path, line, value, moments, wins) of each writer."""
     return [(entry["kind"], entry["path"], entry["line"], entry["value"], entry["moments"], entry["wins"]) for entry in found]
+
+
+class TestScriptsOfOthers:
+    """A script that a user of the node can change, or whose directory he can swap, must not be edited by root: what starts it is told instead."""
+
+    script = {"/home/eve/x.sh": f"#!/bin/sh\nsysctl -w {KEY}=0\n"}
+
+    @pytest.fixture(autouse=True)
+    def _home(self, monkeypatch):
+        monkeypatch.setattr(NodeFiles, "is_roots_alone", lambda self, path: not path.startswith("/home/"))
+
+    @staticmethod
+    def _told(found):
+        edits, left = neutralise(read_facts({"schema": 1, "kernel": {}, "writers": found}), 1)
+        return [(entry["kind"], entry["path"], entry["line"], entry["value"], entry.get("via")) for entry in found], edits, left
+
+    def test_cron(self, tree):
+        found = writers(tree, {**self.script, "/var/spool/cron/crontabs/eve": "* * * * * /home/eve/x.sh\n"}, executable=["/home/eve/x.sh"])
+        assert self._told(found) == ([("cron", "/var/spool/cron/crontabs/eve", 1, 0, "/home/eve/x.sh")], [], [])
+        assert (found[0]["text"], found[0]["period_seconds"]) == ("* * * * * /home/eve/x.sh", 60)
+
+    def test_unit(self, tree):
+        unit = {"/etc/systemd/system/x.service": "[Service]\nExecStart=/home/eve/x.sh\n", WANTED + "x.service": ("link", "/etc/systemd/system/x.service")}
+        found = writers(tree, {**self.script, **unit}, executable=["/home/eve/x.sh"])
+        assert self._told(found) == ([("unit", "/etc/systemd/system/x.service", 2, 0, "/home/eve/x.sh")], [], [])
+        assert found[0]["moments"] == ["reboot"]
+
+    def test_rc_local(self, tree):
+        found = writers(tree, {**self.script, "/etc/rc.local": "#!/bin/sh\n/home/eve/x.sh\n"}, executable=["/home/eve/x.sh", "/etc/rc.local"])
+        assert self._told(found) == ([("rc_local", "/etc/rc.local", None, 0, "/home/eve/x.sh")], [], [])
+
+    def test_one_of_root_is_edited(self, tree):
+        files = {"/opt/x.sh": self.script["/home/eve/x.sh"], "/etc/cron.d/x": "* * * * * root /opt/x.sh\n"}
+        told, edits, left = self._told(writers(tree, files, executable=["/opt/x.sh"]))
+        assert told == [("cron", "/opt/x.sh", 2, 0, None)]
+        assert [(edit.path, edit.line) for edit in edits] == [("/opt/x.sh", f"sysctl -w {KEY}=0")] and left == []
 
 
 class TestSysctlFiles:
@@ -319,8 +358,8 @@ class TestOthers:
     ],
 )
 def test_shell_lines_that_write(text, value):
-    actions = shell_text.read_actions(text)
-    assert [(action.kind, action.value) for action in actions] == [(shell_text.WRITE, value)]
+    actions = shell_actions.read_actions(text)
+    assert [(action.kind, action.value) for action in actions] == [(shell_actions.WRITE, value)]
 
 
 @pytest.mark.parametrize(
@@ -338,18 +377,18 @@ def test_shell_lines_that_write(text, value):
     ],
 )
 def test_shell_lines_that_do_not(text):
-    assert shell_text.read_actions(text) == []
+    assert shell_actions.read_actions(text) == []
 
 
 def test_shell_lines_that_re_read_files():
     text = "sysctl --system\nsysctl -p\nsysctl -p /etc/a.conf\nsysctl --load=/etc/b.conf\nsystemctl restart systemd-sysctl\nmodprobe ip_vs\n"
-    assert [(action.kind, action.argument) for action in shell_text.read_actions(text)] == [
-        (shell_text.SYSTEM, None),
-        (shell_text.FILE, "/etc/sysctl.conf"),
-        (shell_text.FILE, "/etc/a.conf"),
-        (shell_text.FILE, "/etc/b.conf"),
-        (shell_text.SERVICE, None),
-        (shell_text.MODPROBE, None),
+    assert [(action.kind, action.argument) for action in shell_actions.read_actions(text)] == [
+        (shell_actions.SYSTEM, None),
+        (shell_actions.FILE, "/etc/sysctl.conf"),
+        (shell_actions.FILE, "/etc/a.conf"),
+        (shell_actions.FILE, "/etc/b.conf"),
+        (shell_actions.SERVICE, None),
+        (shell_actions.MODPROBE, None),
     ]
 
 

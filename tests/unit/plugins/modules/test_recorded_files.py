@@ -62,7 +62,7 @@ def check(result):
         assert isinstance(result[name], TYPES[entry["type"]]), name
     documented = DOCUMENTED["diff"]["contains"].keys()
     assert all(entry.keys() == documented for entry in result["diff"])
-    for name in ("files", "values", "not_restored"):
+    for name in ("files", "kernel_values", "not_restored"):
         assert all(entry.keys() == DOCUMENTED[name]["sample"][0].keys() for entry in result[name])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from nodes import node, sysctl_file
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_text
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_actions
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import read
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.neutralise import Edit, neutralise
 
@@ -42,7 +42,7 @@ def test_a_command_gets_the_wanted_value(line, expected):
     found, left = edits(script(line.strip()))
     assert left == []
     assert found == [Edit("/opt/start.sh", line.strip(), f"# kubeproxy.ipvs: the value in the next line was another one\n{expected.strip()}")]
-    assert {action.value for action in shell_text.read_actions(found[0].replacement) if action.kind == shell_text.WRITE} == {1}
+    assert {action.value for action in shell_actions.read_actions(found[0].replacement) if action.kind == shell_actions.WRITE} == {1}
 
 
 def test_a_setting_becomes_a_comment():

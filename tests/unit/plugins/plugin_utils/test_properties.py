@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nodes import KERNELS
 
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import check
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import check, read
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.findings import SEVERITIES
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import forecast
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import check_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plan import ACTIONS
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import markdown, table
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS, judge, safe_conn_reuse_mode, worst
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS, headline, judge, safe_conn_reuse_mode, worst
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -104,6 +105,12 @@ def test_any_facts_give_a_complete_verdict(facts):
     assert verdict["plan"]["action"] in ACTIONS
     assert all(finding["severity"] in SEVERITIES and finding["text"] for finding in verdict["findings"])
     assert list(verdict["moments"]) == ["now", "kube_proxy_restart", "kubelet_restart", "reboot"]
+
+
+@MANY
+@given(ANYTHING | FACTS)
+def test_the_headline_alone_is_the_same(facts):
+    assert headline(read(facts), read_policy(None)) == judge(facts)["verdict"]
 
 
 @MANY

@@ -10,7 +10,7 @@ import csv
 import io
 
 import pytest
-from example_reports import HOSTILE, example_report, forecast_report, hostile_report, repair_report
+from example_reports import ACCEPTED, HOSTILE, compared_report, example_report, forecast_report, hostile_compared_report, hostile_report, repair_report
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +42,7 @@ def test_lines_end_as_rfc_4180_has_it():
 
 
 def test_the_columns_are_the_same_whatever_the_report():
-    for report in (example_report(), forecast_report(), repair_report(), hostile_report()):
+    for report in (example_report(), forecast_report(), repair_report(), hostile_report(), compared_report(), hostile_compared_report()):
         assert list(rows(report)[0]) == list(COLUMNS)
     results = {row["node"]: row["repair_result"] for row in rows(repair_report())}
     assert results == {"done": "changed", "broken": "failed", "left": "left", "down": "unreachable"}
@@ -50,12 +50,36 @@ def test_the_columns_are_the_same_whatever_the_report():
 
 
 def test_nothing_of_a_node_is_a_formula():
-    read = rows(hostile_report())
-    assert len(read) == 2 * len(HOSTILE)
-    for row in read:
+    read, of_reports = rows(hostile_report()), rows(hostile_compared_report())
+    assert (len(read), len(of_reports)) == (2 * len(HOSTILE), 4 * len(HOSTILE))
+    for row in (*read, *of_reports):
         assert None not in row and None not in row.values()
         for value in row.values():
             assert not value.startswith(FORMULA) and "\n" not in value and "\x00" not in value and "\u202e" not in value
+
+
+def test_what_is_waived_has_changed_and_is_of_another_report_has_columns():
+    report = compared_report(target="1.30.4")
+    read = {row["node"]: row for row in rows(report)}
+    assert len(read) == len(report["nodes"]) + len(report["unreachable"])
+    accepted = (ACCEPTED["until"], ACCEPTED["reason"])
+    waived = {name: (row["waived_until"], row["waived_reason"]) for name, row in read.items() if row["waived_until"]}
+    assert waived == {name: accepted for name in ("lab-centos-7 (eu)", "lab-centos-7 (us)", "cce-euler29-b (eu)", "down")}
+    assert (read["cce-euler29-b (eu)"]["report"], read["cce-euler29-b (us)"]["report"]) == ("eu", "us")
+    assert read["cce-euler29-b (eu)"]["name_in_report"] == read["cce-euler29-b (us)"]["name_in_report"] == "cce-euler29-b"
+    assert read["lab-centos-7 (eu)"]["forecast_waived_until"] == ACCEPTED["until"]
+    assert {row["findings_waived"] for row in read.values() if "metrics_exposed" in row["findings"].split()} == {"metrics_exposed"}
+    changed = {name: row["change"] for name, row in read.items() if row["change"] != "unchanged"}
+    assert changed == {
+        "lab-debian-5.10 (eu)": "worse",
+        "uk8s-centos7 (eu)": "no_longer_read",
+        "lab-kylin-v10 (eu)": "new",
+        "sealos-debian11 (eu)": "read_again",
+        "kubespray-rocky8 (eu)": "other",
+        "lab-debian-6.1 (eu)": "better",
+        "kubeadm-debian12 (eu)": "better",
+    }
+    assert {row["change"] for row in rows(example_report())} == {""}
 
 
 @pytest.mark.parametrize(

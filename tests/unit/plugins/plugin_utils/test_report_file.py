@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nodes import report_of_nine
 
-GOOD = {"collection": "kubeproxy.ipvs 0.1.0", "generated_at": "2027-01-01T00:00:00+00:00", **report_of_nine()}
+GOOD = {"collection": "kubeproxy.ipvs 1.0.0", "generated_at": "2027-01-01T00:00:00+00:00", **report_of_nine()}
 
 
 def written(path, content=None):

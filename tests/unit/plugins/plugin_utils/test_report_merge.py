@@ -27,7 +27,7 @@ OF_THE_MERGE = {"generated_at", "merged"}
 def report(nodes=(), unreachable=(), errors=(), name=None, made="2027-01-01T00:00:00+00:00", **more):
     """A report as the action makes it."""
     made_of = fleet(list(nodes), list(unreachable), list(errors), **more)
-    return labelled({"schema": made_of.pop("schema"), "collection": "kubeproxy.ipvs 0.1.0", "generated_at": made, **made_of}, name)
+    return labelled({"schema": made_of.pop("schema"), "collection": "kubeproxy.ipvs 1.0.0", "generated_at": made, **made_of}, name)
 
 
 @functools.cache
