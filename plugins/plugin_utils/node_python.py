@@ -11,8 +11,10 @@ import shlex
 
 # What core's own text for a node says from 2.17 on; before and where Python cannot even read that text, it is a SyntaxError.
 _CURRENT = re.compile(r"requires (?:Python|a minimum of Python)[^\n]* Current version: (\d+)\.(\d+)\.(\d+)")
-# Python words these differently in 2.7, 3.6 and 3.7. Each may be a mistake of ours, too: the version decides.
-_SYNTAX = re.compile(r"future feature annotations|SyntaxError|was not found|requires Python|requires a minimum of Python", re.IGNORECASE)
+# Python words these differently in 2.7, 3.6 and 3.7. Each may be a mistake of ours, too: where the version is known, it decides.
+_TOO_OLD = re.compile(r"future feature annotations|SyntaxError|requires Python|requires a minimum of Python", re.IGNORECASE)
+# The interpreter that was named or found: an old one may be there under another name.
+_MISSING = "was not found"
 _MARK = "kubeproxy.ipvs:"
 _ANSWER = re.compile(rf"^{_MARK}(\d{{1,2}})\.(\d{{1,2}})\.(\d{{1,2}})\s*$", re.MULTILINE)
 _ASK = f'import sys; print("{_MARK}%d.%d.%d" % sys.version_info[:3])'
@@ -41,7 +43,18 @@ def may_be_too_old(result: dict) -> bool:
     """Whether what a module's task returned may come of a Python that core does not drive."""
     if result.get("unreachable") or not result.get("failed"):
         return False
-    return any(_SYNTAX.search(str(result.get(key) or "")) for key in ("msg", "exception", "module_stderr", "module_stdout"))
+    texts = texts_of(result)
+    return says_too_old(texts) or any(_MISSING in text.lower() for text in texts)
+
+
+def texts_of(result: dict) -> list[str]:
+    """The texts in which a module's task says what went wrong."""
+    return [str(result[key]) for key in ("msg", "exception", "module_stderr", "module_stdout") if result.get(key)]
+
+
+def says_too_old(texts: list[str]) -> bool:
+    """Whether one of them is what a Python says that cannot read ansible-core's own code."""
+    return any(_TOO_OLD.search(text) for text in texts)
 
 
 def said_by_core(result: dict) -> tuple[int, int, int] | None:

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible.module_utils import basic
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import node_python
@@ -15,8 +13,6 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsE
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import clean
 
-# Python words these differently in 2.7, 3.5 and 3.6; all mean that ansible-core's own modules are too new for the node.
-_TOO_OLD = re.compile(r"future feature annotations|SyntaxError|requires a minimum of Python|requires Python", re.IGNORECASE)
 # What this core drives on nodes; before 2.17 it is no version but a boolean.
 MINIMUM = getattr(basic, "_PY_MIN", True)
 
@@ -37,9 +33,9 @@ def reason_of(result, core: str) -> str:
     result = mapping(result)
     if not result:
         return "not contacted"
-    texts = [str(result[key]) for key in ("msg", "exception", "module_stderr", "module_stdout") if result.get(key)]
+    texts = node_python.texts_of(result)
     # Where the action knew the version, it has said so in msg, or the mistake is another one.
-    if not result.get("unreachable") and "node_python" not in result and any(_TOO_OLD.search(part) for part in texts):
+    if not result.get("unreachable") and "node_python" not in result and node_python.says_too_old(texts):
         return node_python.sentence(None, core, MINIMUM)
     first = next((line.strip() for part in texts for line in part.splitlines() if line.strip()), "no answer")
     stderr = str(result.get("module_stderr") or "").strip().splitlines()

@@ -15,7 +15,7 @@ import sys
 
 import yaml
 
-from kubeproxy_lab import control_plane, keeper as keepers, kernels, kubernetes, nodes
+from kubeproxy_lab import control_plane, extended_state, keeper as keepers, kernels, kubernetes, nodes
 from kubeproxy_lab.storage import ARTIFACTS, CACHE, LabError, artifact, locked, only_naming, remove, run, say
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
@@ -71,6 +71,7 @@ def _choose(names: list[str]) -> list[nodes.Node]:
 def build(names: list[str]) -> list[nodes.Node]:
     """Have everything in the cache that these nodes need; those that can be had."""
     chosen = [node for node in map(nodes.provide, _choose(names)) if node]
+    extended_state.provide()
     kubernetes.etcd()
     kubernetes.provide("kube-apiserver")
     return chosen
