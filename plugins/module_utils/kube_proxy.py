@@ -14,7 +14,13 @@ __metaclass__ = type
 
 import os
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_forms
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import (
+    kube_proxy_argument_files,
+    kube_proxy_arguments,
+    kube_proxy_pods,
+    kube_proxy_rancher,
+    unit_commands,
+)
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KUBE_PROXY, Placement, read_processes
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import redacted, redacted_words
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import seconds_of
@@ -30,13 +36,13 @@ K3S_PROGRAMS = ('k3s',)
 class _Found(object):
     """What is known so far of the kube-proxy of a node.
 
-    arguments: kube_proxy_forms.Arguments; its words are None if nobody knows what kube-proxy was given.
+    arguments: kube_proxy_arguments.Arguments; its words are None if nobody knows what kube-proxy was given.
     """
 
     def __init__(self, form=None, running=None, process=None, placement=None):
         self.form, self.running, self.process, self.placement = form, running, process, placement
         self.unit = self.manifest = self.pod_uid = self.container_id = self.image = None
-        self.arguments = kube_proxy_forms.Arguments(None)
+        self.arguments = kube_proxy_arguments.Arguments(None)
         self.log = None
 
     @property
@@ -61,9 +67,9 @@ def _form_of(process, placement):
 def _starter_of(process):
     """(names of programs, test of a command's words) for the unit that starts a process."""
     if process.uses == KUBE_PROXY:
-        return (KUBE_PROXY, 'hyperkube'), kube_proxy_forms.starts_kube_proxy
+        return (KUBE_PROXY, 'hyperkube'), kube_proxy_arguments.starts_kube_proxy
     if process.uses == 'k3s':
-        return K3S_PROGRAMS, kube_proxy_forms.starts_k3s
+        return K3S_PROGRAMS, kube_proxy_rancher.starts_k3s
     program = {'microk8s': 'kubelite', 'openshift_sdn': 'openshift-sdn-node'}[process.uses]
     return (program,), lambda words: bool(words) and os.path.basename(words[0]) == program
 
@@ -75,7 +81,7 @@ def _find_unit(units, found):
         return units.find(placement.unit)
     if found.process.cgroup is None or (found.form == 'k3s' and placement.kind is None):
         # Without control groups (a sosreport of an older kind) the unit is found by what it starts.
-        return kube_proxy_forms.find_unit_of(units, *_starter_of(found.process))
+        return unit_commands.find_unit_of(units, *_starter_of(found.process))
     return None
 
 
@@ -96,8 +102,8 @@ def _running(node, units, process):
 
         found.image = image_of(node, placement.container_id)
     if found.form == 'static_pod':
-        found.manifest = found.manifest or kube_proxy_forms.find_manifest(node)
-        if kube_proxy_forms.is_rke2(node, found.manifest, found.image):
+        found.manifest = found.manifest or kube_proxy_pods.find_manifest(node)
+        if kube_proxy_pods.is_rke2(node, found.manifest, found.image):
             found.form = 'rke2'
     return found
 
@@ -106,50 +112,49 @@ def _installed(node, units, seen):
     """What is set up on a node on which no kube-proxy runs. seen: whether processes could be looked at."""
     running = False if seen else None
     found = _Found('systemd', running)
-    found.unit = kube_proxy_forms.find_unit_of(units, (KUBE_PROXY, 'hyperkube'), kube_proxy_forms.starts_kube_proxy) or units.find(
-        kube_proxy_forms.CHARMED_UNIT
-    )
+    found.unit = unit_commands.find_unit_of(units, (KUBE_PROXY, 'hyperkube'), kube_proxy_arguments.starts_kube_proxy)
+    found.unit = found.unit or units.find(kube_proxy_argument_files.CHARMED_UNIT)
     if found.unit is not None:
         return found
     found = _Found('static_pod', running)
-    found.manifest = kube_proxy_forms.find_manifest(node)
+    found.manifest = kube_proxy_pods.find_manifest(node)
     if found.manifest is not None:
-        found.form = 'rke2' if kube_proxy_forms.is_rke2(node, found.manifest, None) else 'static_pod'
+        found.form = 'rke2' if kube_proxy_pods.is_rke2(node, found.manifest, None) else 'static_pod'
         return found
     found = _Found('k3s', running)
-    found.unit = kube_proxy_forms.find_unit_of(units, K3S_PROGRAMS, kube_proxy_forms.starts_k3s)
+    found.unit = unit_commands.find_unit_of(units, K3S_PROGRAMS, kube_proxy_rancher.starts_k3s)
     if found.unit is not None:
         return found
-    if node.kind(kube_proxy_forms.MICROK8S_ARGUMENTS) == 'file':
+    if node.kind(kube_proxy_argument_files.MICROK8S_ARGUMENTS) == 'file':
         return _Found('microk8s', running)
     found = _Found('daemonset', running)
-    found.pod_uid = kube_proxy_forms.find_configmap_pod(node)
+    found.pod_uid = kube_proxy_pods.find_configmap_pod(node)
     if found.pod_uid is not None:
         return found
     return _Found('none' if seen else None, running)
 
 
 def _arguments(node, found):
-    """The kube_proxy_forms.Arguments that kube-proxy gets, without the program."""
+    """The kube_proxy_arguments.Arguments that kube-proxy gets, without the program."""
     if found.form == 'k3s':
-        return kube_proxy_forms.k3s_arguments(node, found.unit)
+        return kube_proxy_rancher.k3s_arguments(node, found.unit)
     if found.form == 'microk8s':
-        return kube_proxy_forms.microk8s_arguments(node, found.process.argv if found.process else [])
+        return kube_proxy_argument_files.microk8s_arguments(node, found.process.argv if found.process else [])
     if found.form == 'openshift_sdn':
-        return kube_proxy_forms.Arguments([])
+        return kube_proxy_arguments.Arguments([])
     words = None
     if found.process is not None:
         argv = found.process.argv
-        words = kube_proxy_forms.after_program(argv)
+        words = kube_proxy_arguments.after_program(argv)
         if words is None and argv:
             words = argv[1:]
     elif found.unit is not None:
-        words = kube_proxy_forms.after_program(kube_proxy_forms.command_of(node, found.unit))
+        words = kube_proxy_arguments.after_program(unit_commands.command_of(node, found.unit))
         if not words:
-            return kube_proxy_forms.vendor_arguments(node, found.unit) or kube_proxy_forms.Arguments(words)
+            return kube_proxy_argument_files.vendor_arguments(node, found.unit) or kube_proxy_arguments.Arguments(words)
     elif found.manifest is not None:
         words = found.manifest.arguments
-    return kube_proxy_forms.Arguments(words)
+    return kube_proxy_arguments.Arguments(words)
 
 
 def _fill_unit(found, facts):

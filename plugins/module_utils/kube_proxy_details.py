@@ -12,7 +12,7 @@ __metaclass__ = type
 import os
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_config, kube_proxy_forms, kube_proxy_version
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_config, kube_proxy_pods, kube_proxy_version, unit_commands
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_answers import ask_process
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KUBE_PROXY
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse
@@ -60,7 +60,7 @@ def _config_candidates(node, found, path):
         if found.is_pod or node.link(root) not in (None, '/'):
             candidates.append((node.below(root), path, root + path))
     if found.pod_uid:
-        volume = kube_proxy_forms.pod_volume(node, found.pod_uid, [path.rpartition('/')[2]] if path else CONFIG_MAP_KEYS)
+        volume = kube_proxy_pods.pod_volume(node, found.pod_uid, [path.rpartition('/')[2]] if path else CONFIG_MAP_KEYS)
         if volume:
             candidates.append((node, volume, volume))
     if path and found.form not in ('daemonset', 'container'):
@@ -109,7 +109,7 @@ def _settings(node, found, facts):
 
 def _binary_of(node, found):
     """The path of the host binary that runs, or would run, as kube-proxy; None if it was replaced since its start."""
-    words = found.process.argv if found.process else kube_proxy_forms.command_of(node, found.unit) if found.unit else []
+    words = found.process.argv if found.process else unit_commands.command_of(node, found.unit) if found.unit else []
     if not words or not words[0].startswith('/') or os.path.basename(words[0]) != KUBE_PROXY:
         return None
     if found.process is not None and node.link('/proc/%d/exe' % found.process.pid) != os.path.realpath(words[0]):

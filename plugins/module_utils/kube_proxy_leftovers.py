@@ -9,145 +9,29 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import re
 import time
 
-from ansible.module_utils.common.text.converters import to_text
-
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import ipset_netlink, link_netlink, nfnetlink, owned_services, proven_mode
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import ipset_netlink, owned_services, proven_mode
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import node_addresses
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_programs import IptablesError, Iptables
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_rules import OwnedChains, fits
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ipvs_netlink import IpvsServices
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.leftovers_kernel import NodeKernel
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.leftovers_state import State, shown, summary
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.netlink import NetlinkError
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_lock import CannotLock, one_at_a_time
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.owned_leftovers import owned_sets, why_unusable
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl import same_namespace
 
 LOCK_PATH = '/run/kubeproxy.ipvs.leftovers.lock'
 DUMMY = 'dummy'
-# A prefix that is shorter could be anybody's.
-SHORTEST_PREFIX = 5
-MOST_CHAINS = 1000
 LAST_LOOK_SECONDS = 20
 # A set stays in use for a moment after the last rule that used it is gone.
 SET_SECONDS, SET_PAUSE_SECONDS = 3, 0.1
-_NAME = re.compile(r'^[A-Za-z0-9._:-]+$')
 
 
 class Stop(Exception):
     """Nothing more may be removed; the text is why."""
-
-
-def why_unusable(owned):
-    """What is wrong with the option `owned`, a sentence, or None."""
-    for row in owned['chains']:
-        name = row.get('name') or row.get('prefix') or ''
-        if not _NAME.match(name):
-            return 'owned: %r is no name of a chain' % name
-        if not row.get('name') and len(name) < SHORTEST_PREFIX:
-            return 'owned: the prefix %s of chains is shorter than %d characters' % (name, SHORTEST_PREFIX)
-    for prefix in owned['sets'].get('prefixes') or []:
-        if len(prefix) < SHORTEST_PREFIX:
-            return 'owned: the prefix %s of sets is shorter than %d characters' % (prefix, SHORTEST_PREFIX)
-    for name in owned['interfaces'] + (owned['sets'].get('names') or []):
-        if not _NAME.match(name):
-            return 'owned: %r is no name of an interface or a set' % name
-    return None
-
-
-def owned_sets(names, sets):
-    """Those of NAMES that `sets` of the option `owned` means."""
-    prefixes = tuple(sets.get('prefixes') or ())
-    return [name for name in names if _NAME.match(name) and (name in (sets.get('names') or ()) or (prefixes and name.startswith(prefixes)))]
-
-
-class NodeKernel(object):
-    """What of the kernel is asked and told, beside iptables. Whatever is not loaded is not there, and stays so. To be closed."""
-
-    def __init__(self, node):
-        self._node = node
-        self._ipvs, self._sets = IpvsServices(), None
-
-    def close(self):
-        """Close the sockets."""
-        self._ipvs.close()
-        if self._sets is not None:
-            self._sets.close()
-
-    def services(self):
-        """All IPVS services."""
-        return self._ipvs.services()
-
-    def delete_service(self, service):
-        """Delete one of them; whether it was there."""
-        return self._ipvs.delete(service)
-
-    def set_names(self):
-        """The names of all IP sets."""
-        if self._sets is None:
-            if not nfnetlink.is_there(self._node, 'ip_set'):
-                return []
-            self._sets = ipset_netlink.IpSets()
-        return self._sets.names()
-
-    def destroy_set(self, name):
-        """Destroy one of them; whether it was there. Raises ipset_netlink.Busy."""
-        return self._sets.destroy(name)
-
-    @staticmethod
-    def find_link(name):
-        """The interface of this name, or None."""
-        return link_netlink.find_link(name)
-
-    @staticmethod
-    def delete_link(link):
-        """Remove it; whether it was there."""
-        return link_netlink.delete_link(link)
-
-
-class _State(object):
-    """What is on the node at one moment. chains: [(rule set, Removal)]."""
-
-    def __init__(self):
-        self.services = None
-        self.links, self.chains, self.sets, self.kept, self.problems = [], [], [], [], []
-
-    def chain_rows(self, with_kept):
-        """[{table, chain, family, variant}] of the chains that go, and of those that must stay."""
-        return [
-            {'table': removal.table, 'chain': chain, 'family': rule_set.family, 'variant': rule_set.variant}
-            for rule_set, removal in self.chains
-            for chain in sorted(removal.chains + (list(removal.kept) if with_kept else []))
-        ]
-
-    def lines(self):
-        """One line for each thing, for the diff."""
-        lines = ['IPVS service ' + name for name in sorted(self.services.owned_named())] if self.services else []
-        lines.extend('interface ' + link.name for link in self.links)
-        for rule_set, removal in self.chains:
-            place = '%s %s %s ' % (rule_set.family, rule_set.variant, removal.table)
-            lines.extend(place + 'chain ' + chain for chain in sorted(removal.chains + list(removal.kept)))
-            lines.extend(place + 'rule ' + shown(rule) for rule in removal.jumps)
-        lines.extend('set ' + name for name in self.sets)
-        return lines
-
-
-def shown(rule):
-    """A rule, whose bytes stand for themselves, as text of one line."""
-    return to_text(rule.encode('latin-1'), errors='replace').replace('\n', ' ')
-
-
-def _summary(services, foreign, interfaces, chains, sets):
-    return {
-        'services': services,
-        'foreign': len(foreign.foreign) if foreign else 0,
-        'foreign_services': foreign.foreign_named() if foreign else [],
-        'interfaces': interfaces,
-        'chain_count': len(chains),
-        'chains': chains[:MOST_CHAINS],
-        'sets': sets,
-    }
 
 
 class KubeProxyLeftovers(object):
@@ -164,7 +48,7 @@ class KubeProxyLeftovers(object):
         self._owned = dict(asked['owned'])
         self._chains = OwnedChains(self._owned['chains'])
         self._deadline = clock() + asked['timeout_seconds']
-        nothing = _summary(0, None, [], [], [])
+        nothing = summary(0, None, [], [], [])
         self.result = {
             'changed': False,
             'found': nothing,
@@ -220,8 +104,8 @@ class KubeProxyLeftovers(object):
         return None
 
     def _look(self, first=False):
-        """The _State now. first: whether it must be proved that the rules of the new mode are there."""
-        state = _State()
+        """The State now. first: whether it must be proved that the rules of the new mode are there."""
+        state = State()
         written = self._owned.get('written') or []
         found = self._iptables.look(self._chains, [row['table'] for row in written], self._deadline)
         state.problems.extend(found.problems)
@@ -266,7 +150,7 @@ class KubeProxyLeftovers(object):
 
     @staticmethod
     def _of(state):
-        return _summary(len(state.services.owned), state.services, [link.name for link in state.links], state.chain_rows(True), state.sets)
+        return summary(len(state.services.owned), state.services, [link.name for link in state.links], state.chain_rows(True), state.sets)
 
     def _begin(self):
         """Whether anything may be removed at all, and what there is. Raises Stop."""
@@ -293,14 +177,14 @@ class KubeProxyLeftovers(object):
     def _foresee(self):
         state = self._begin()
         self.result['drained'] = owned_services.drain(self._node, state.services.owned, 0)
-        stays = _State()
+        stays = State()
         stays.services = owned_services.Services([], None, [])
         stays.services.foreign = state.services.foreign
         names = [name for name, dummy in state.kept]
         stays.links = [link for link in state.links if link.name in names]
         stays.chains = [(rule_set, removal.what_stays()) for rule_set, removal in state.chains if removal.kept]
         goes = [link.name for link in state.links if link.name not in names]
-        self.result['removed'] = _summary(len(state.services.owned), None, goes, state.chain_rows(False), state.sets)
+        self.result['removed'] = summary(len(state.services.owned), None, goes, state.chain_rows(False), state.sets)
         self.result['remaining'] = self._of(stays)
         self.after = self._text(stays)
         self.result['changed'] = self.before != self.after
@@ -337,7 +221,7 @@ class KubeProxyLeftovers(object):
         chains = [row for row in before.chain_rows(True) if (row['table'], row['chain'], row['family'], row['variant']) not in left]
         services = set(before.services.owned) - set(after.services.owned)
         gone = [link.name for link in before.links if link.name not in links]
-        self.result['removed'] = _summary(len(services), None, gone, chains, [name for name in before.sets if name not in after.sets])
+        self.result['removed'] = summary(len(services), None, gone, chains, [name for name in before.sets if name not in after.sets])
         # Jumps that went while their chain had to stay are a change too.
         self.result['changed'] = self.before != self.after
 

@@ -15,7 +15,7 @@ __metaclass__ = type
 
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_forms import after_program
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import after_program
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_words import logical_lines, pipelines, with_constants
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
 

@@ -14,7 +14,7 @@ import re
 from ansible.module_utils.common.text.converters import to_text
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_config import parse_flags
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_forms import RANCHER_FLAGS
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_rancher import RANCHER_FLAGS
 
 KEY = 'kube-proxy-arg'
 FILE_NAME = '90-kubeproxy-ipvs.yaml'

@@ -16,7 +16,14 @@ import itertools
 
 from ansible.module_utils.common.text.converters import to_text
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_forms, mode_in_flags, mode_in_rancher
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import (
+    kube_proxy_argument_files,
+    kube_proxy_arguments,
+    kube_proxy_rancher,
+    mode_in_flags,
+    mode_in_rancher,
+    unit_commands,
+)
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.editable_files import FileRefusal, followed, is_of_package, permissions_of, reason_of, text_of
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.line_edits import Edit
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units
@@ -35,7 +42,7 @@ def _unit_of(node, name):
 
 
 def _environment_files(node, unit):
-    """The paths of a unit's environment files that are there, as kube_proxy_forms reads them."""
+    """The paths of a unit's environment files that are there, as unit_commands reads them."""
     names = [entry['value'].lstrip('-') for entry in unit.values('Service', 'EnvironmentFile')]
     names = [name.replace('%N', unit.name.rpartition('.')[0]).replace('%n', unit.name) for name in names]
     return [name for name in names if node.kind(name) == 'file']
@@ -108,13 +115,13 @@ class UnitSource(_Source):
         if unit.masked:
             return None, None, 'the unit %s is masked' % unit.name
         if unit.name.startswith(MICROK8S_UNITS):
-            found = kube_proxy_forms.snap_arguments(view, kube_proxy_forms.MICROK8S_ARGUMENTS)
-            return found.words, kube_proxy_forms.MICROK8S_ARGUMENTS, '%s cannot be read' % kube_proxy_forms.MICROK8S_ARGUMENTS
-        command = kube_proxy_forms.command_of(view, unit)
-        words = kube_proxy_forms.after_program(command)
-        vendor = None if words else kube_proxy_forms.vendor_arguments(view, unit)
+            found = kube_proxy_argument_files.snap_arguments(view, kube_proxy_argument_files.MICROK8S_ARGUMENTS)
+            return found.words, kube_proxy_argument_files.MICROK8S_ARGUMENTS, '%s cannot be read' % kube_proxy_argument_files.MICROK8S_ARGUMENTS
+        command = unit_commands.command_of(view, unit)
+        words = kube_proxy_arguments.after_program(command)
+        vendor = None if words else kube_proxy_argument_files.vendor_arguments(view, unit)
         if vendor is not None:
-            return vendor.words, vendor.path, '%s cannot be read' % (vendor.path or kube_proxy_forms.CHARMED_ARGUMENTS)
+            return vendor.words, vendor.path, '%s cannot be read' % (vendor.path or kube_proxy_argument_files.CHARMED_ARGUMENTS)
         if words is not None:
             return words, None, None
         return self._in_script(view, unit, command)
@@ -122,7 +129,7 @@ class UnitSource(_Source):
     @staticmethod
     def _in_script(view, unit, command):
         names = [word for word in command if not word.startswith('-')]
-        by_shell = bool(names) and names[0].rpartition('/')[2] in kube_proxy_forms.SHELLS
+        by_shell = bool(names) and names[0].rpartition('/')[2] in kube_proxy_arguments.SHELLS
         path = names[by_shell] if len(names) > by_shell else ''
         text = view.text(path) if path.startswith('/') and view.kind(path) == 'file' else None
         if text is None or not (by_shell or text.startswith('#!')):
@@ -191,12 +198,12 @@ class RancherSource(_Source):
     """k3s, which makes the arguments of kube-proxy itself."""
 
     def _command(self, view, unit):
-        return kube_proxy_forms.command_of(view, unit) if unit is not None else []
+        return unit_commands.command_of(view, unit) if unit is not None else []
 
     def config(self):
         """The path of config.yaml."""
-        environment = kube_proxy_forms.environment_of(self.node, self.unit) if self.unit is not None else {}
-        return mode_in_rancher.config_path_of(self._command(self.node, self.unit), environment.get('K3S_CONFIG_FILE'), kube_proxy_forms.K3S_CONFIG)
+        environment = unit_commands.environment_of(self.node, self.unit) if self.unit is not None else {}
+        return mode_in_rancher.config_path_of(self._command(self.node, self.unit), environment.get('K3S_CONFIG_FILE'), kube_proxy_rancher.K3S_CONFIG)
 
     def config_files(self):
         """config.yaml and all that adds to it, the last one first."""
@@ -207,7 +214,7 @@ class RancherSource(_Source):
     def words(self, view):
         """The arguments of kube-proxy, None if they are not known."""
         unit = _unit_of(view, self.unit.name) if self.unit is not None else None
-        return kube_proxy_forms.k3s_arguments(view, unit).words
+        return kube_proxy_rancher.k3s_arguments(view, unit).words
 
     def why_unknown(self):
         """Why the arguments are not known."""
@@ -251,17 +258,17 @@ class Rke2Source(RancherSource):
     def __init__(self, node, units, proxy):
         RancherSource.__init__(self, node, units, proxy)
         # The pod has no unit; that which writes its manifest does.
-        self.unit = kube_proxy_forms.find_unit_of(units, ('rke2',), mode_in_rancher.starts_rke2)
+        self.unit = unit_commands.find_unit_of(units, ('rke2',), mode_in_rancher.starts_rke2)
 
     def config(self):
         """The path of config.yaml."""
-        environment = kube_proxy_forms.environment_of(self.node, self.unit) if self.unit is not None else {}
-        return mode_in_rancher.config_path_of(self._command(self.node, self.unit), environment.get('RKE2_CONFIG_FILE'), kube_proxy_forms.RKE2_CONFIG)
+        environment = unit_commands.environment_of(self.node, self.unit) if self.unit is not None else {}
+        return mode_in_rancher.config_path_of(self._command(self.node, self.unit), environment.get('RKE2_CONFIG_FILE'), kube_proxy_rancher.RKE2_CONFIG)
 
     def words(self, view):
         """The arguments of kube-proxy, None if they are not known."""
         unit = _unit_of(view, self.unit.name) if self.unit is not None else None
-        settings = kube_proxy_forms.rancher_settings(view, self.config())
+        settings = kube_proxy_rancher.rancher_settings(view, self.config())
         return None if settings is None else mode_in_rancher.rke2_arguments(settings, self._command(view, unit))
 
     def restart(self):
@@ -275,11 +282,11 @@ class MicroK8sSource(_Source):
     kind = 'argument_file'
 
     def _path(self):
-        return kube_proxy_forms.microk8s_arguments(self.node, self.proxy['argv']).path or kube_proxy_forms.MICROK8S_ARGUMENTS
+        return kube_proxy_argument_files.microk8s_arguments(self.node, self.proxy['argv']).path or kube_proxy_argument_files.MICROK8S_ARGUMENTS
 
     def words(self, view):
         """The arguments of kube-proxy, None if they are not known."""
-        return kube_proxy_forms.microk8s_arguments(view, self.proxy['argv']).words
+        return kube_proxy_argument_files.microk8s_arguments(view, self.proxy['argv']).words
 
     def why_unknown(self):
         """Why the arguments are not known."""

@@ -14,7 +14,8 @@ import re
 
 from ansible.module_utils.common.text.converters import to_text
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_forms import KUBELET_CONFIGS, MANIFEST_DIRECTORIES, read_yaml
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_pods import KUBELET_CONFIGS, MANIFEST_DIRECTORIES
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_yaml import read_yaml
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import CMDLINE_LIMIT, COMM_LENGTH, INTERPRETERS, NUMBER
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse_documents
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""measure.py [PART...]: print what things cost, and without a PART write all of it into docs/performance.md. Nothing here passes or fails."""
+"""measure.py [PART...]: print what things cost, and without a PART write all of it into its section of docs/performance.md. Nothing here passes or fails."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ import sys
 import time
 
 import ansible.release
-from comparison import REPEATS, Row
+from comparison import Row
 
 PARTS = ("over_ssh", "module_alone", "large_table", "decisions", "one_run", "hold_cost", "throughput", "starts")
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 WORDS = {True: "yes", False: "**no**", None: ""}
-TEXT = """# What it costs
-
-Written by `make bench`, which measures everything anew: {date}, on {machine}, Python {python}, ansible-core {core}.
-Nothing here fails a test: a change for the worse is seen in this file's history. Where a baseline is named, both were measured in turn in the
-same run, {repeats} times each, and the medians are compared; × is that ratio.
+BEGIN = "<!-- Written by `make bench`: from here -->\n"
+END = "<!-- to here -->\n"
+TEXT = """{date}, on {machine}, Python {python}, ansible-core {core}.
 
 | | measured | baseline | wanted | figure | met |
 |---|---|---|---|---|---|
@@ -74,9 +72,18 @@ def main(parts: list[str]) -> None:
     rows = sorted((row for part in parts or PARTS for row in measured(part)), key=lambda row: row.number or "99")
     if not parts:
         date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-        words = {"date": date, "machine": machine(), "python": platform.python_version(), "core": ansible.release.__version__, "repeats": REPEATS}
-        PAGE.write_text(TEXT.format(rows="\n".join(map(cell, rows)), **words), encoding="utf-8")
+        words = {"date": date, "machine": machine(), "python": platform.python_version(), "core": ansible.release.__version__}
+        _write(TEXT.format(rows="\n".join(map(cell, rows)), **words))
         print(f"written: {PAGE}")
+
+
+def _write(section: str) -> None:
+    """Replace the section of the page that is written here; what was measured is printed already, whatever becomes of the page."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _old, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f"{PAGE} has lost its marks: {BEGIN.strip()} and {END.strip()}")
+    PAGE.write_text(before + begin + section + end + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

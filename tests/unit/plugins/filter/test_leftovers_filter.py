@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.kubeproxy.ipvs.plugins.filter.kube_proxy_leftovers import FilterModule
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_rules import OwnedChains
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_leftovers import owned_sets, why_unusable
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.owned_leftovers import owned_sets, why_unusable
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import check_document, load
 
 MODES = ["ipvs", "iptables", "nftables"]

@@ -20,10 +20,11 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_programs i
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ipvs_netlink import Service
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import empty
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_health import Health
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_leftovers import KubeProxyLeftovers, owned_sets, why_unusable
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_leftovers import KubeProxyLeftovers
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.link_netlink import Link
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.netlink import NetlinkError
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_lock import CannotLock, one_at_a_time
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.owned_leftovers import owned_sets, why_unusable
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.leftovers import leftovers
 
 CLUSTER = Service(socket.AF_INET, 6, "10.96.0.1", 443, 0, 0xFFFFFFFF)

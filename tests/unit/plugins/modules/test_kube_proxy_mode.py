@@ -14,7 +14,7 @@ import yaml
 from node_trees import API_UID, CONFIG_IPVS, CONTAINER, STATIC_UID, daemonset_kube_proxy, first_process, pod_cgroup, process, systemd_kube_proxy
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import read_kube_proxy
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_forms import rancher_settings
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_rancher import rancher_settings
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_lines import replaced
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_wanted import wanted_files
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units

@@ -10,7 +10,10 @@ import pytest
 from node_trees import API_UID, CONFIG_IPVS, STATIC_UID, first_process, pod_cgroup, process
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import read_kube_proxy
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_forms import after_program, find_manifest, rancher_settings, snap_arguments
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_argument_files import snap_arguments
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import after_program
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_pods import find_manifest
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_rancher import rancher_settings
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units
 
 UNITS = "/etc/systemd/system/"
