@@ -62,6 +62,7 @@ def command(kernel: pathlib.Path, image: pathlib.Path, folder: pathlib.Path, *, 
     MEMORY is in MiB. Its memory is a file below /dev/shm, of which it needs one of its own that is large enough: see keeper.py.
     """
     return [
-        "env", f"LD_PRELOAD={extended_state.provide()}", str(kernel / "linux"), f"mem={memory}M", f"ubd0={folder / 'disk'},{image}", f"ubd1r={folder / 'seed.tar'}", "root=/dev/ubda", "rw",
+        "env", f"LD_PRELOAD={extended_state.provide()}", str(kernel / "linux"),
+        f"mem={memory}M", f"ubd0={folder / 'disk'},{image}", f"ubd1r={folder / 'seed.tar'}", "root=/dev/ubda", "rw",
         "con=null", "con0=null,fd:1", f"uml_dir={folder}", "umid=uml", "selinux=0", "apparmor=0", "quiet", f"init={init}", *more,
     ]

@@ -55,23 +55,23 @@ def test_each_module_begins_with_it(path):
     assert body[1].startswith("    trust_programs()\n")
 
 
-def tasks_of(entries):
-    """All tasks of a file, those in blocks included."""
+def tasks_of(entries, environment=None):
+    """All tasks of a file with the environment that they run in: those in blocks have that of their block, unless they have one of their own."""
     for entry in entries or []:
-        yield entry
+        own = entry.get("environment", environment)
+        yield entry, str(own)
         for part in ("block", "rescue", "always"):
-            yield from tasks_of(entry.get(part))
+            yield from tasks_of(entry.get(part), own)
 
 
 def test_each_task_that_runs_a_program_of_the_node_names_its_path():
     found = []
     for path in TASKS:
-        for task in tasks_of(yaml.safe_load(path.read_text(encoding="utf-8"))):
+        for task, environment in tasks_of(yaml.safe_load(path.read_text(encoding="utf-8"))):
             if not any(f"ansible.builtin.{name}" in task for name in RUN) or task.get("delegate_to") == "localhost":
                 continue
             found.append(task["name"])
-            given = str(task.get("environment"))
-            assert "_programs" in given or f"{OF_THE_SYSTEM}:/run/current-system/sw/bin" in given, (path.name, task["name"])
+            assert "_programs" in environment or f"{OF_THE_SYSTEM}:/run/current-system/sw/bin" in environment, (path.name, task["name"])
     assert len(found) >= 12
     for role in ("conn_reuse_mode", "kube_proxy_mode"):
         variables = yaml.safe_load((CHECKOUT / "roles" / role / "vars" / "main.yml").read_text(encoding="utf-8"))
