@@ -111,5 +111,6 @@ def measure() -> list[Row]:
             best = max(found, key=found.get)
             share = list(found.values())[-1] / found[best]
             figure = f"{share:.2f} × ({', '.join(f'{state} {rate:.0f}/s' for state, rate in found.items())})"
-            rows.append(Row("8", f"connections a second through a Service, {name}, {pattern}", f"the best of all: {best}", "≥ 0.95 × after", figure, share >= 0.95))
+            what = f"connections a second through a Service, {name}, {pattern}"
+            rows.append(Row("8", what, f"the best of all: {best}", "≥ 0.95 × after", figure, share >= 0.95))
     return rows
