@@ -45,7 +45,7 @@ def _objects(value):
 
 
 def read_objects(path: str) -> dict[str, list]:
-    """The objects of a file by KINDS; others are left out, what is no object counts as a Node, to be named as one that cannot be used.
+    """The objects of a file by KINDS; others are left out. In a list, what is no object or says of no kind to be counts as a Node: it is used, or named.
 
     Raises NodeListError for a file that cannot be read or holds none of them.
     """
@@ -64,11 +64,12 @@ def read_objects(path: str) -> dict[str, list]:
     found: dict[str, list] = {kind: [] for kind in KINDS}
     listed = False
     for document in documents:
-        listed = listed or isinstance(document, list) or isinstance(mapping(document).get("items"), list)
+        is_list = isinstance(document, list) or isinstance(mapping(document).get("items"), list)
+        listed = listed or is_list
         for kind, item in _objects(document):
             if kind in KINDS:
                 found[kind].append(item)
-            elif not isinstance(item, dict):
+            elif not isinstance(item, dict) or (is_list and kind is None):
                 found["Node"].append(item)
     if not listed and not any(found.values()):
         raise NodeListError("neither a List nor a Node object in it, as `kubectl get nodes -o json` writes them")

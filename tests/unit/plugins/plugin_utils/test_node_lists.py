@@ -60,6 +60,12 @@ def test_what_is_no_object_is_handed_on_to_be_named(saved):
     assert saved('{"kind": "NodeList", "items": [null, 3]}')["Node"] == [None, 3]
 
 
+def test_what_names_no_kind_is_not_lost(saved):
+    assert saved('{"kind": "List", "items": [{"metadata": {"name": "a"}}, {"kind": "Pod"}]}')["Node"] == [{"metadata": {"name": "a"}}]
+    with pytest.raises(NodeListError, match="neither a List nor a Node object"):
+        saved('{"metadata": {"name": "a"}}')
+
+
 def test_byte_order_mark(saved):
     assert names(saved(b"\xef\xbb\xbf" + json.dumps(LIST).encode())) == ["a", "b"]
 
