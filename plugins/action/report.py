@@ -144,9 +144,8 @@ class ActionModule(ActionBase):
             options[option] = self._of_all_hosts(task_vars, name, options[option])
         nodes = self._live_nodes(task_vars)
         nodes += self._recorded_nodes({node["entry"]["name"] for node in nodes} | set(self._remediation))
-        target = {"kube_proxy": options["target_kube_proxy"] or None, "kernel": options["target_kernel"] or None}
         remediated = self._remediation if options["outcome_name"] else None
-        report = fleet([node["entry"] for node in nodes], self._unreachable, self._errors, target if any(target.values()) else None, remediated)
+        report = fleet([node["entry"] for node in nodes], self._unreachable, self._errors, remediated)
         made = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         report = {"schema": report.pop("schema"), "collection": f"kubeproxy.ipvs {collection_version()}", "generated_at": made, **report}
         report = report_merge.labelled(report, report_merge.check_name(options["report_name"]))

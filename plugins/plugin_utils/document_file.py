@@ -36,9 +36,18 @@ def _count(value, counts: dict[int, int]) -> int:
     return counts[id(value)]
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a date is the text that it is: what asks for one says what is wrong with 2027-02-30, and for YAML that would be the whole file."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def _yaml(content: str):
     try:
-        document = yaml.safe_load(content)
+        document = yaml.load(content, Loader=_Loader)
     except (AttributeError, LookupError, TypeError) as error:
         # That is what PyYAML makes of `!!timestamp soon`, `!!bool maybe` and `!!int ''`.
         raise DocumentError("not YAML: a value is not of the type that its tag names") from error
@@ -75,5 +84,4 @@ def load_document(path: str, kind: str = "JSON", maximum_bytes: int = MAXIMUM_BY
     except DocumentError:
         raise
     except (ValueError, yaml.YAMLError) as error:
-        # YAML itself refuses a date such as 2027-02-30 with a ValueError.
         raise DocumentError(f"not {kind}: {error}") from error

@@ -2,21 +2,40 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run of the audit may be failed on, and views of its report: verdicts by name, or JMESPath expressions."""
+"""What a run of the audit may be failed on, and views of its report: verdicts and findings by name, or JMESPath expressions."""
 
 from __future__ import annotations
 
+import functools
+import re
+
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load, load_schema
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plan import ACTIONS
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS
 
 UNREACHABLE = "unreachable"
 WORDS = (*VERDICTS, UNREACHABLE)
 EXAMPLE_NAMES = 5
+# What an expression compares with, and nothing in a report is called.
+_VALUES = frozenset((*VERDICTS, *ACTIONS))
+_BARE_WORDS = re.compile(r"[\w\s,-]+")
 
 
 class QueryError(ValueError):
-    """An expression or a list of verdicts that cannot be used. The text names it."""
+    """An expression or a list of words that cannot be used. The text names it."""
+
+
+@functools.cache
+def finding_keys() -> frozenset[str]:
+    """The keys of all findings."""
+    return frozenset(load("findings")["findings"])
+
+
+def is_word(word) -> bool:
+    """Whether audit_fail_on knows this word."""
+    return isinstance(word, str) and (word in WORDS or word in finding_keys())
 
 
 def compile_query(query: str):
@@ -26,11 +45,24 @@ def compile_query(query: str):
     except ImportError as error:
         raise QueryError("the Python package jmespath is needed for expressions over the report: pip install jmespath") from error
     try:
-        return jmespath.compile(query)
+        compiled = jmespath.compile(query)
+        bare = _bare_value(compiled.parsed)
     except RecursionError as error:
         raise QueryError(f"{query[:60]!r}… is nested too deeply") from error
     except jmespath.exceptions.JMESPathError as error:
         raise QueryError(f"{query!r} is not a JMESPath expression: {' '.join(str(error).split())}") from error
+    if bare:
+        raise QueryError(f"{query!r} compares with {bare} as a field, which no report has: a word to compare with stands between backquotes, `{bare}`")
+    return compiled
+
+
+def _bare_value(node: dict) -> str | None:
+    """A word that is compared with as if it were a field, in the syntax tree of an expression: its backquotes were lost in a shell."""
+    if node["type"] == "comparator" and node["value"] in ("eq", "ne"):
+        for child in node["children"]:
+            if child["type"] == "field" and child["value"] in _VALUES:
+                return child["value"]
+    return next(filter(None, (_bare_value(child) for child in node.get("children", []) if isinstance(child, dict))), None)
 
 
 def evaluate(query: str, report: dict):
@@ -52,16 +84,21 @@ def check_fail_on(fail_on) -> list[str] | str | None:
         return None
     if isinstance(fail_on, str):
         words = [word.strip() for word in fail_on.split(",")]
-        if not all(word in WORDS for word in words):
+        if not all(map(is_word, words)) and not _is_list_of_words(fail_on):
             compile_query(fail_on)
             return fail_on
         fail_on = words
     if not isinstance(fail_on, list):
         raise QueryError(f"audit_fail_on must be a list of verdicts or an expression, not {type(fail_on).__name__}")
     for word in fail_on:
-        if word not in WORDS:
-            raise QueryError(f"audit_fail_on: {str(word)[:60]!r} is not one of {', '.join(WORDS)}")
+        if not is_word(word):
+            raise QueryError(f"audit_fail_on: {str(word)[:60]!r} is not one of {', '.join(WORDS)}, and no finding's key")
     return fail_on
+
+
+def _is_list_of_words(text: str) -> bool:
+    """Whether a text that is no known word is meant as words: it has nothing of an expression, and is no part of a report by itself."""
+    return bool(_BARE_WORDS.fullmatch(text)) and text.strip() not in load_schema("report")["properties"]
 
 
 def _named(names: list[str]) -> str:
@@ -74,6 +111,9 @@ def _word_matches(word: str, report: dict) -> list[str]:
     if word == UNREACHABLE:
         missing = [str(entry["name"]) for entry in report["unreachable"] if "waived" not in entry]
         return [f"{len(missing)} unreachable: {_named(missing)}"] if missing else []
+    if word in finding_keys():
+        found = [node["name"] for node in report["nodes"] if any(entry["key"] == word and "waived" not in entry for entry in node["findings"])]
+        return [f"{len(found)} with {word}: {_named(found)}"] if found else []
     now = [node["name"] for node in report["nodes"] if node["verdict"] == word and "waived" not in node]
     forecasts = [(node, mapping(node.get("forecast"))) for node in report["nodes"] if node["verdict"] != word]
     later = [node["name"] for node, planned in forecasts if planned.get("verdict") == word and "waived" not in planned]

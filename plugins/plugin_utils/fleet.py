@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, mapping, read, sequence, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.findings import SEVERITIES
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import target_of
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.remediation import count, remediation_of
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import UNKNOWN, VERDICTS, judge_node, worst
@@ -136,12 +137,11 @@ def count_repairs(entries: list[dict], missing: list[dict]) -> dict:
     return {"remediation": count(repaired), "verdicts_before": _count(before, lambda side: side["verdict"], _rank)}
 
 
-def fleet(verdicts, unreachable=(), errors=(), target=None, remediation=None) -> dict:
+def fleet(verdicts, unreachable=(), errors=(), remediation=None) -> dict:
     """The report structure of many verdicts.
 
     verdicts: mapping name -> verdict (a node entry or what the filter verdict returns), or a list of those with `name`.
     unreachable: [{name, reason}], nodes that could not be read. errors: [{path, reason}], recorded facts that could not be used.
-    target: {kube_proxy, kernel} of the forecast, if one was asked for.
     remediation: mapping name -> {outcome, before, before_not_read, after_not_read}, see remediation.remediation_of(); VERDICTS are then those
     after the change. A node without one gets none.
     """
@@ -168,7 +168,7 @@ def fleet(verdicts, unreachable=(), errors=(), target=None, remediation=None) ->
         report["summary"].update(_remediate(entries, missing, mapping(plain(remediation))))
     with_forecast = [entry for entry in entries if isinstance(entry.get("forecast"), dict)]
     if with_forecast:
-        report["target"] = plain(target) if target else mapping(with_forecast[0]["forecast"].get("target"))
+        report["target"] = target_of(with_forecast)
         report["summary"]["forecast"] = _count(
             with_forecast, lambda entry: str(entry["forecast"].get("verdict", UNKNOWN)), lambda word: _rank(word) if word in VERDICTS else 99
         )

@@ -6,17 +6,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import kube_proxy_versions, moments
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.capabilities import judge_kernel, kernel_letter
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, read, text
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, mapping, read, text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.findings import find
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load, source_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plan import make_plan
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_policy
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import leading_version, version
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import in_ipvs_mode, moment_entries, worst
+
+
+# What can be planned, and what it is called.
+TARGETS = {"kube_proxy": "kube-proxy", "kernel": "kernel"}
+MAXIMUM_TARGETS = 3
 
 
 class TargetError(ValueError):
@@ -145,10 +151,27 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
     }
 
 
-def target_text(target: dict) -> str:
-    """The planned change in words: 'kube-proxy 1.22.0, kernel 5.10.0'."""
-    parts = [
-        f"kube-proxy {target['kube_proxy']}" if text(target.get("kube_proxy")) else "",
-        f"kernel {target['kernel']}" if text(target.get("kernel")) else "",
-    ]
-    return ", ".join(part for part in parts if part)
+def target_of(nodes) -> dict:
+    """{kube_proxy, kernel} of the forecasts in the entries of NODES, None where they have none or not all the same."""
+    planned = {key: _planned(nodes, key) for key in TARGETS}
+    return {key: next(iter(values)) if len(values) == 1 else None for key, values in planned.items()}
+
+
+def _planned(nodes, key: str) -> Counter:
+    """How many of NODES have which planned kube_proxy or kernel; None is none."""
+    forecasts = [mapping(node.get("forecast")) for node in nodes]
+    return Counter(text(mapping(forecast.get("target")).get(key)) for forecast in forecasts if forecast)
+
+
+def target_text(nodes) -> str:
+    """What is planned for the entries NODES in words: 'kube-proxy 1.22.0, kernel 5.10.0 (3 nodes) or as it is (2 nodes)'."""
+    parts = []
+    for key, name in TARGETS.items():
+        values = _planned(nodes, key).most_common()
+        if len(values) == 1 and values[0][0]:
+            parts.append(f"{name} {values[0][0]}")
+        elif len(values) > 1:
+            words = [f"{value or 'as it is'} ({count} node{'s' * (count != 1)})" for value, count in values[:MAXIMUM_TARGETS]]
+            more = len(values) - MAXIMUM_TARGETS
+            parts.append(f"{name} {' or '.join(words)}" + (f" or {more} others" if more > 0 else ""))
+    return ", ".join(parts)

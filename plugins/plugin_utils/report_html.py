@@ -43,7 +43,6 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_page_parts i
 )
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_page_picture import picture_section
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import ACTIONS, MEANING, MOMENT_NAMES, clean, examples
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import SEVERAL_TARGETS
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS
 
 DIRECTORY = os.path.join(os.path.dirname(__file__), "report_page")
@@ -102,7 +101,7 @@ def _summary(report: dict) -> list[str]:
     rows = [[MOMENT_NAMES[moment], *(at_moment(moment, word, count[word]) for word in present)] for moment, count in counts.items()]
     lines.append(table("What each moment brings, in nodes", ["Moment", *(chip(word) for word in present)], rows, tuple(range(1, len(present) + 1))))
     if "forecast" in summary:
-        lines.append(f"<h3>After {text(target_text(report['target']) or SEVERAL_TARGETS)}</h3>")
+        lines.append(f"<h3>After {text(target_text(report['nodes']))}</h3>")
         rows = [[chip(word), f"{count:,}", MEANING.get(word, "")] for word, count in summary["forecast"].items()]
         lines.append(table("Nodes by verdict after the change", ["Verdict", "Nodes", "Meaning"], rows, (1,)))
     return [*lines, "</section>"]

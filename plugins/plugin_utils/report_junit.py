@@ -14,7 +14,6 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mappin
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import target_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_nodes import changes, identities, waiver_sentence
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import MEANING, MOMENT_NAMES, clean
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import SEVERAL_TARGETS
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import DELAY, NOT_APPLICABLE, STALE, UNKNOWN
 
 FAILURES = (STALE, DELAY)
@@ -123,7 +122,7 @@ def _suites(report: dict) -> dict[str, list]:
 def _properties(report: dict, suite: str) -> dict[str, str]:
     """What is said of a suite: the target of a forecast; how many nodes have changed since the baseline, and which."""
     if suite.startswith("forecast.") and report.get("target"):
-        return {"target": target_text(report["target"]) or SEVERAL_TARGETS}
+        return {"target": target_text(report["nodes"])}
     drift = mapping(report.get("drift"))
     if suite != "read" or not drift:
         return {}

@@ -118,14 +118,6 @@ def _part(report: dict) -> dict:
     return part | ({"name": report["name"]} if report.get("name") else {})
 
 
-def _target(reports: list[dict]) -> dict | None:
-    """What was planned, where all reports agree on it."""
-    targets = [report["target"] for report in reports if "target" in report]
-    if not targets:
-        return None
-    return {key: targets[0].get(key) if len({target.get(key) for target in targets}) == 1 else None for key in ("kube_proxy", "kernel")}
-
-
 def _check_kinds(reports: list[dict]) -> None:
     kinds = {"remediation" in report["summary"] for report in reports}
     if len(kinds) > 1:
@@ -157,7 +149,7 @@ def merge(reports: list[dict]) -> dict:
     missing = [entry for entry in named if "moments" not in entry]
     errors = _unlike(error for report in reports for error in report["errors"])
     errors.sort(key=lambda error: (str(error["path"]), _text(error)))
-    merged = fleet(nodes, missing, errors, _target(reports))
+    merged = fleet(nodes, missing, errors)
     if "remediation" in reports[0]["summary"]:
         merged["summary"].update(count_repairs(merged["nodes"], merged["unreachable"]))
     parts = _unlike(part for report in reports for part in mapping(report.get("merged")).get("reports") or [_part(report)])

@@ -24,9 +24,6 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import
 )
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import VERDICTS
 
-# Of a merged report, where each part had a target of its own.
-SEVERAL_TARGETS = "what is planned for each node"
-
 
 def _headline(report: dict) -> str:
     summary = report["summary"]
@@ -91,7 +88,7 @@ def table(report: dict, maximum_groups: int = 40) -> str:
     )
     lines += waiver_text.terminal(report)
     if "target" in report:
-        lines += ["", f"AFTER {clean(target_text(report['target']) or SEVERAL_TARGETS)}"]
+        lines += ["", f"AFTER {clean(target_text(report['nodes']))}"]
         lines += columns(["", ""], [[str(count), word] for word, count in report["summary"]["forecast"].items()], [7, 14])[1:]
         lines += [f"  {clean(sentence)}" for sentence in _forecast_sentences(report)]
     lines += table_part("NOT READ", [[entry["name"], entry["reason"]] for entry in report["unreachable"][:maximum_groups]], [60, 160])
@@ -193,7 +190,7 @@ def markdown(report: dict, maximum_nodes: int = 100) -> str:
         )
     lines += waiver_text.markdown(report)
     if "target" in report:
-        lines += [f"## After {escape(target_text(report['target']) or SEVERAL_TARGETS)}", ""]
+        lines += [f"## After {escape(target_text(report['nodes']))}", ""]
         lines += markdown_table(["nodes", "verdict"], [[count, word] for word, count in report["summary"]["forecast"].items()])
         lines += [f"- {escape(sentence)}" for sentence in _forecast_sentences(report)] + [""]
         rows = [

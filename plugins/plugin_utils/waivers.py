@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import host_patterns
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.document_file import DocumentError, load_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping, text
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fail_on import UNREACHABLE, WORDS
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fail_on import UNREACHABLE, WORDS, finding_keys
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import EXAMPLE_NAMES
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load as load_knowledge
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_file import own_name
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import clean
@@ -67,27 +66,51 @@ def _hosts(value) -> tuple[str, ...]:
     return tuple(patterns)
 
 
-def _waiver(row) -> Waiver:
-    if not isinstance(row, dict):
-        raise WaiverError(f"not a mapping but a {type(row).__name__}")
-    unknown = sorted(set(row) - set(KEYS))
-    if unknown:
-        raise WaiverError(f"unknown key {clean(unknown[0], 40)!r}; known are {', '.join(KEYS)}")
+def _kind(row: dict) -> tuple[str, str]:
     kinds = [kind for kind in ("verdict", "finding") if kind in row]
     if len(kinds) != 1:
         raise WaiverError("it needs one of verdict and finding" if not kinds else "it has both verdict and finding: make two waivers of it")
     kind, key = kinds[0], row[kinds[0]]
     if kind == "verdict" and key not in WORDS:
         raise WaiverError(f"verdict: {clean(key, 60)!r} is not one of {', '.join(WORDS)}")
-    if kind == "finding" and not (isinstance(key, str) and key in load_knowledge("findings")["findings"]):
+    if kind == "finding" and not (isinstance(key, str) and key in finding_keys()):
         raise WaiverError(f"finding: {clean(key, 60)!r} is no finding of this collection, see docs/findings.md")
+    return kind, key
+
+
+def _reason(row: dict) -> str:
     if not text(row.get("reason")):
         raise WaiverError("reason is missing: say why this is accepted")
+    return row["reason"]
+
+
+def _until(row: dict) -> datetime.date:
     if "until" not in row:
         raise WaiverError("until is missing: the last day on which this is accepted")
+    return _day(row["until"])
+
+
+def _report(row: dict) -> str | None:
     if row.get("report") is not None and not text(row["report"]):
         raise WaiverError("report: not the name of a report")
-    return Waiver(kind, key, _hosts(row.get("hosts")), row["reason"], _day(row["until"]), row.get("report"))
+    return row.get("report")
+
+
+def _waiver(row) -> Waiver:
+    """The waiver that ROW is. Raises WaiverError with all that is wrong with it."""
+    if not isinstance(row, dict):
+        raise WaiverError(f"not a mapping but a {type(row).__name__}")
+    wrong = [f"unknown key {clean(key, 40)!r}; known are {', '.join(KEYS)}" for key in row if key not in KEYS]
+    read = []
+    for part in (_kind, lambda row: _hosts(row.get("hosts")), _reason, _until, _report):
+        try:
+            read.append(part(row))
+        except WaiverError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise WaiverError(", and ".join(wrong))
+    (kind, key), *others = read
+    return Waiver(kind, key, *others)
 
 
 def check(document) -> list[Waiver]:

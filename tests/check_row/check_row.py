@@ -15,6 +15,7 @@ import pathlib
 import sys
 from dataclasses import dataclass
 
+import yaml
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.capabilities import find_row, judge_kernel
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import read
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, known_kernels, load
@@ -107,8 +108,19 @@ def said(row: dict, document: dict, kernels: list[Kernel]) -> list[str]:
     return lines
 
 
+def _line_of(error: yaml.YAMLError) -> str:
+    """Where and what an error of YAML is, on one line."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}: {problem}" if mark and problem else " ".join(str(error).split())
+
+
 def main(keys: list[str]) -> int:
-    document, kernels, status = load("kernels"), tested(TESTS.read_text(encoding="utf-8")), 0
+    """The command; its exit status."""
+    try:
+        document, kernels, status = load("kernels"), tested(TESTS.read_text(encoding="utf-8")), 0
+    except (yaml.YAMLError, SyntaxError) as error:
+        print(f"kernels.yml, {_line_of(error)}" if isinstance(error, yaml.YAMLError) else f"{TESTS.name}, line {error.lineno}: {error.msg}")
+        return 1
     rows = {row.get("key"): row for row in document["rows"]}
     if not keys:
         print(__doc__)

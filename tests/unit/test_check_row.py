@@ -12,6 +12,7 @@ import pathlib
 import sys
 
 import pytest
+import yaml
 
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load
 
@@ -127,3 +128,9 @@ def test_a_row_that_is_not_complete_fails(capsys, monkeypatch):
         "rhel_9: RHEL 9 and rebuilds: not complete",
         "  no test names a kernel that this row matches",
     ]
+
+
+def test_a_file_that_is_no_yaml_any_more_is_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(check_row, "load", lambda _name: yaml.safe_load("rows:\n  - key: a: b\n"))
+    assert check_row.main(["acme"]) == 1
+    assert capsys.readouterr().out == "kernels.yml, line 2: mapping values are not allowed here\n"

@@ -23,6 +23,8 @@ class TestFailOn:
             (["unreachable"], ["1 unreachable: z"]),
             ("summary.verdicts.safe > `5`", ["summary.verdicts.safe > `5` gives True"]),
             ("nodes[?plan.action=='hold'].name", ["['bad']"]),
+            ("unreachable", ["1 unreachable: z"]),
+            ("not_persistent,stale_backends", ["stale_backends: bad"]),
         ],
     )
     def test_what_matches_is_said(self, fail_on, words):
@@ -37,6 +39,31 @@ class TestFailOn:
         facts = node("E", "1.34.0", 1)
         report = fleet([node_entry("n", facts, None, forecast(facts, "1.40.0"))])
         assert failure(["stale_backends"], report) == "audit_fail_on matched: 1 stale_backends after the planned change: n"
+
+    def test_findings(self):
+        report = report_of_nine()
+        for entry in report["nodes"][:2]:
+            entry["findings"] = [{"key": "stuck_destinations", "severity": "high", "text": "2"}]
+        names = [entry["name"] for entry in report["nodes"][:2]]
+        assert failure("stuck_destinations", report) == f"audit_fail_on matched: 2 with stuck_destinations: {', '.join(names)}"
+        report["nodes"][0]["findings"][0]["waived"] = {}
+        assert failure(["stuck_destinations"], report) == f"audit_fail_on matched: 1 with stuck_destinations: {names[1]}"
+
+    @pytest.mark.parametrize("typo", ["stale_backend", "stale_backends,syn_dely", "stuck_destination", "stale_backends syn_delay"])
+    def test_a_word_that_is_misspelt_is_no_expression_that_is_never_true(self, typo):
+        with pytest.raises(QueryError, match="is not one of"):
+            check_fail_on(typo)
+
+    @pytest.mark.parametrize("lost", ["nodes[?plan.action==decide]", "length(nodes[?stale_backends==verdict]) > `0`", "unreachable || nodes[?verdict!=safe]"])
+    def test_backquotes_that_a_shell_took_away_are_missed(self, lost):
+        with pytest.raises(QueryError, match="between backquotes"):
+            check_fail_on(lost)
+        with pytest.raises(QueryError, match="between backquotes"):
+            evaluate(lost, report_of_nine())
+
+    @pytest.mark.parametrize("expression", ["errors", "nodes[?verdict==plan.action]"])
+    def test_expressions_that_only_look_like_it(self, expression):
+        assert check_fail_on(expression) == expression
 
     @pytest.mark.parametrize(("fail_on", "name"), [(["bad"], "bad"), ("nodes[?", "nodes"), (5, "int"), ({"a": 1}, "dict")])
     def test_what_cannot_be_used_is_named(self, fail_on, name):

@@ -24,9 +24,9 @@ from nodes import KERNELS, VERSIONS, node, sysctl_file
 OF_THE_MERGE = {"generated_at", "merged"}
 
 
-def report(nodes=(), unreachable=(), errors=(), name=None, made="2027-01-01T00:00:00+00:00", **more):
+def report(nodes=(), unreachable=(), errors=(), name=None, made="2027-01-01T00:00:00+00:00", remediation=None):
     """A report as the action makes it."""
-    made_of = fleet(list(nodes), list(unreachable), list(errors), **more)
+    made_of = fleet(list(nodes), list(unreachable), list(errors), remediation)
     return labelled({"schema": made_of.pop("schema"), "collection": "kubeproxy.ipvs 1.0.0", "generated_at": made, **made_of}, name)
 
 
@@ -111,9 +111,8 @@ class TestSlices:
             for number in range(100)
         ]
         missing, errors = [lost(f"gone-{number}") for number in range(20)], [{"path": f"file-{number}", "reason": "not JSON"} for number in range(10)]
-        target = {"kube_proxy": "1.30.4", "kernel": None}
-        whole = report(entries, missing, errors, target=target, name="eu")
-        slices = [report(entries[part::10], missing[part::10], errors[part::10], target=target, name="eu") for part in range(10)]
+        whole = report(entries, missing, errors, name="eu")
+        slices = [report(entries[part::10], missing[part::10], errors[part::10], name="eu") for part in range(10)]
         merged = merge(slices[::-1])
         assert {key: value for key, value in merged.items() if key not in OF_THE_MERGE} == {
             key: value for key, value in whole.items() if key not in OF_THE_MERGE
@@ -183,7 +182,7 @@ class TestTarget:
     def planned(self, kube_proxy):
         facts = node("D", "K2", 1)
         entry = node_entry(f"node-{kube_proxy}", facts, forecast=forecast(facts, kube_proxy=kube_proxy))
-        return report([entry], target={"kube_proxy": kube_proxy, "kernel": None})
+        return report([entry])
 
     def test_a_target_that_differs_is_not_named(self):
         assert merge([self.planned("1.30.4"), self.planned("1.31.0")])["target"] == {"kube_proxy": None, "kernel": None}
@@ -191,9 +190,10 @@ class TestTarget:
     def test_a_report_without_one_does_not_matter(self):
         assert merge([self.planned("1.30.4"), report()])["target"] == {"kube_proxy": "1.30.4", "kernel": None}
 
-    def test_and_the_text_does_not_name_one(self):
+    def test_and_the_text_names_both(self):
         merged = merge([self.planned("1.30.4"), self.planned("1.31.0")])
-        assert "AFTER what is planned for each node" in table(merged) and "## After what is planned for each node" in markdown(merged)
+        assert "AFTER kube-proxy 1.30.4 (1 node) or 1.31.0 (1 node)\n" in table(merged)
+        assert "## After kube-proxy 1.30.4 (1 node) or 1.31.0 (1 node)\n" in markdown(merged)
 
 
 class TestText:

@@ -44,6 +44,15 @@ class TestText:
         assert "stays until the next reboot" in table(report)
         assert "## After kube-proxy 1.19.12" in markdown(report)
 
+    def test_what_is_planned_for_some_nodes_is_not_said_of_all(self):
+        facts = node("A", "1.18.6", 0)
+        kernels = [None, None, "5.10.1", *(f"5.15.{number}" for number in range(5))]
+        entries = [node_entry(f"n{number}", facts, None, forecast(facts, "1.30.4", kernel)) for number, kernel in enumerate(kernels)]
+        assert fleet(entries)["target"] == {"kube_proxy": "1.30.4", "kernel": None}
+        assert "AFTER kube-proxy 1.30.4, kernel as it is (2 nodes) or 5.10.1 (1 node)\n" in table(fleet(entries[:3]))
+        assert "kernel as it is (2 nodes) or 5.10.1 (1 node) or 5.15.0 (1 node) or 4 others\n" in table(fleet(entries))
+        assert fleet(entries[3:4])["target"] == {"kube_proxy": "1.30.4", "kernel": "5.15.0"}
+
     @pytest.mark.parametrize(("text", "expected"), [("a\nb\tc", "a b c"), ("x" * 400, "x" * 299 + "…"), ("\x00\x07", "")])
     def test_clean(self, text, expected):
         assert clean(text) == expected

@@ -188,6 +188,10 @@ class TestBadWaivers:
     def test_all_of_them(self):
         with pytest.raises(WaiverError, match=r"waiver 1 .*; waiver 2 "):
             waivers.check([waiver(until="x"), waiver(hosts=None)])
+        with pytest.raises(WaiverError) as error:
+            waivers.check([{"verdict": "bad", "hosts": "x", "untill": "2027-01-01"}])
+        words = ("unknown key 'untill'", "verdict: 'bad' is not one of", "reason is missing", "until is missing")
+        assert all(word in str(error.value) for word in words)
 
     @pytest.mark.parametrize(
         ("content", "reason"),
@@ -195,7 +199,7 @@ class TestBadWaivers:
             (b"- [", "not YAML"),
             (b"\xff\xfe\xfa", "not UTF-8"),
             (b"verdict: safe", "not a list of waivers but a dict"),
-            (b"- {verdict: safe, hosts: x, reason: y, until: 2027-02-30}", "not YAML: day"),
+            (b"- {verdict: safe, hosts: x, reason: y, until: 2027-02-30}", r"waiver 1 \(safe\): until: 2027-02-30 is not a date: day"),
         ],
     )
     def test_a_bad_file_is_named(self, tmp_path, content, reason):
