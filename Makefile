@@ -87,6 +87,6 @@ inventory:
 
 clean:
 	rm -f ipvs_probe.py
-	rm -rf .cache .hypothesis .pytest_cache ipvs-report kubeproxy-ipvs-*.tar.gz
+	rm -rf .cache .hypothesis .pytest_cache context ipvs-report ipvs-report-merged kubeproxy-ipvs-*.tar.gz
 
 .PHONY: help audit test test-quick lint unit sanity build importer nodes-python kernel lab truth-table artifact faults switch-faults leftovers molecule bench docs matrix probe inventory fuzz clean

@@ -41,6 +41,10 @@ class EditedFiles(NodeFiles):
         content = self._content(path)
         return NodeFiles.open(self, path) if content is None else io.BytesIO(content)
 
+    def _beginning(self, path, size):
+        content = self._content(path)
+        return NodeFiles._beginning(self, path, size) if content is None else content[:size]
+
     def names(self, path):
         """The sorted names in a directory, those of the new files among them."""
         found, inside = NodeFiles.names(self, path), path.rstrip('/') + '/'

@@ -26,6 +26,8 @@ MAXIMUM_UNREADABLE = 100
 MAXIMUM_BYTES = 256 * 1024 * 1024
 MAXIMUM_LINE = 64 * 1024
 CHUNK = 256 * 1024
+# Most files that are read whole are far smaller; memory of more than 128 KiB would be mapped anew for each.
+SMALL_CHUNK = 64 * 1024
 
 ABSENT_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.ESRCH)
 
@@ -157,6 +159,11 @@ class NodeFiles(object):
 
     def open(self, path):
         """A binary file object, or None. Only regular files are opened, never a pipe or device."""
+        descriptor = self._descriptor(path)
+        return None if descriptor is None else os.fdopen(descriptor, 'rb')
+
+    def _descriptor(self, path):
+        """The descriptor of a regular file opened for reading, or None."""
         try:
             real = self._resolve(path)
             # Some devices do something when they are opened, a watchdog for one.
@@ -166,7 +173,7 @@ class NodeFiles(object):
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise Unreadable('not a regular file')
-                return os.fdopen(descriptor, 'rb')
+                return descriptor
             except Exception:
                 os.close(descriptor)
                 raise
@@ -176,39 +183,41 @@ class NodeFiles(object):
             self._report_error(path, error)
         return None
 
+    def _beginning(self, path, size):
+        """The first SIZE bytes of a file, or None. Without a file object, which costs as many system calls again as reading hundreds of small files does."""
+        descriptor = self._descriptor(path)
+        if descriptor is None:
+            return None
+        pieces, missing = [], size
+        try:
+            while missing > 0:
+                piece = os.read(descriptor, min(missing, SMALL_CHUNK))
+                if not piece:
+                    break
+                pieces.append(piece)
+                missing -= len(piece)
+        except (IOError, OSError) as error:
+            self._report_error(path, error)
+            return None
+        finally:
+            os.close(descriptor)
+        return b''.join(pieces)
+
     def _report_error(self, path, error):
         if error.errno not in ABSENT_ERRORS:
             self.report(path, error.strerror or to_native(error))
 
     def read(self, path, limit=DEFAULT_LIMIT):
         """At most LIMIT bytes of the file, or None if it is absent or unreadable."""
-        handle = self.open(path)
-        if handle is None:
-            return None
-        try:
-            data = handle.read(limit + 1)
-        except (IOError, OSError) as error:
-            self._report_error(path, error)
-            return None
-        finally:
-            handle.close()
-        if len(data) > limit:
+        data = self._beginning(path, limit + 1)
+        if data is not None and len(data) > limit:
             self.report(path, 'longer than %d bytes, only the beginning was read' % limit)
             data = data[:limit]
         return data
 
     def read_head(self, path, size):
         """The first SIZE bytes of a file of any size, or None."""
-        handle = self.open(path)
-        if handle is None:
-            return None
-        try:
-            return handle.read(size)
-        except (IOError, OSError) as error:
-            self._report_error(path, error)
-            return None
-        finally:
-            handle.close()
+        return self._beginning(path, size)
 
     def ends(self, path, size):
         """The first and the last SIZE bytes of a file of any size as one text (all of a short one), or None."""

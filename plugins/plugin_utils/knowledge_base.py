@@ -70,7 +70,7 @@ def _validator(name: str, part: str | None = None):
     try:
         import jsonschema
     except ImportError as error:
-        raise KnowledgeError("the Python package jsonschema is needed to check what was handed in: pip install jsonschema") from error
+        raise KnowledgeError("the Python package jsonschema is needed to check documents against their schemas: pip install jsonschema") from error
     schema = load_schema(name)
     definitions = schema.get("$defs", {})
     checked = _with_definitions(definitions[part] if part else schema, definitions)

@@ -30,7 +30,7 @@ def sentences(report: dict) -> list[str]:
     if renamed:
         example = renamed[0]
         told.append(
-            f"{_nodes(len(renamed))} got another name, because several reports say different things of a node of that name; "
+            f"{_nodes(len(renamed))} got another name, because several reports have a node of that name, or say different things of it; "
             f"for example {example['name']}, which is {example['name_in_report']} in its own report"
         )
     elsewhere = {(entry["name"], entry.get("report")) for entry in merged["judged_elsewhere"]}

@@ -13,6 +13,10 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import FactsE
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import clean
 
+# Of one that is told whole: a sentence for each thing that is wrong after a repair.
+MAXIMUM_REASON = 4000
+# What core says of a module that has given no result, up to 2.18 and from 2.19 on.
+_NOT_RUN = ("MODULE FAILURE", "result deserialization failed")
 # What this core drives on nodes; before 2.17 it is no version but a boolean.
 MINIMUM = getattr(basic, "_PY_MIN", True)
 
@@ -28,8 +32,11 @@ def variables_of(task_vars: dict, host: str):
     return hostvars[host] if hostvars is not None and host in hostvars else {}
 
 
-def reason_of(result, core: str) -> str:
-    """Why a node could not be read, in a sentence, from what its task returned. core: version of ansible-core."""
+def reason_of(result, core: str, whole: bool = False) -> str:
+    """Why a node could not be read, in a sentence, from what its task returned.
+
+    core: version of ansible-core. whole: all of a long text, not its first line.
+    """
     result = mapping(result)
     if not result:
         return "not contacted"
@@ -37,11 +44,13 @@ def reason_of(result, core: str) -> str:
     # Where the action knew the version, it has said so in msg, or the mistake is another one.
     if not result.get("unreachable") and "node_python" not in result and node_python.says_too_old(texts):
         return node_python.sentence(None, core, MINIMUM)
-    first = next((line.strip() for part in texts for line in part.splitlines() if line.strip()), "no answer")
+    said = next((part.strip() for part in texts if part.strip()), "no answer")
+    first = said.splitlines()[0].strip()
     stderr = str(result.get("module_stderr") or "").strip().splitlines()
-    if "MODULE FAILURE" in first and stderr:
-        first = stderr[-1].strip()
-    return clean(first.removeprefix("Task failed: "))
+    if stderr and any(words in first for words in _NOT_RUN):
+        # The last line of a Python that gave up, or the first of what is no Python at all.
+        said = first = (stderr[-1] if "Traceback" in stderr[0] else stderr[0]).strip()
+    return clean(said.removeprefix("Task failed: "), MAXIMUM_REASON) if whole else clean(first.removeprefix("Task failed: "))
 
 
 def facts_in(result, core: str) -> tuple[dict | None, str]:

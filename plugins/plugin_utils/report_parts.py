@@ -18,7 +18,7 @@ MEANING = {
     "not_applicable": "kube-proxy does not run in IPVS mode",
 }
 ACTIONS = {
-    "none": "nothing to do",
+    "none": "nothing: it is well, or not in IPVS mode, or its mode is not known",
     "set": "set the value once",
     "hold": "set the value, and again after every start of kube-proxy",
     "switch_mode": "leave IPVS mode",

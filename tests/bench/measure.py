@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""measure.py [PART...]: print what things cost, and without a PART write all of it into its section of docs/performance.md. Nothing here passes or fails."""
+"""measure.py [PART...]: print what things cost, and write it into its section of docs/performance.md; with a PART the lines of others stay as they are.
+
+Nothing here passes or fails.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import importlib
 import os
 import pathlib
 import platform
+import re
 import sys
 import time
 
@@ -69,12 +73,19 @@ def main(parts: list[str]) -> None:
     load = os.getloadavg()[0]
     if load > 1:
         print(f"something else runs here (load {load:.1f}): the ratios will vary")
-    rows = sorted((row for part in parts or PARTS for row in measured(part)), key=lambda row: row.number or "99")
-    if not parts:
-        date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-        words = {"date": date, "machine": machine(), "python": platform.python_version(), "core": ansible.release.__version__}
-        _write(TEXT.format(rows="\n".join(map(cell, rows)), **words))
-        print(f"written: {PAGE}")
+    rows = [row for part in parts or PARTS for row in measured(part)]
+    numbers = {row.number for row in rows}
+    lines = [(row.number, cell(row)) for row in rows] + [line for line in _written() if parts and line[0] not in numbers]
+    date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    words = {"date": date, "machine": machine(), "python": platform.python_version(), "core": ansible.release.__version__}
+    _write(TEXT.format(rows="\n".join(line for _number, line in sorted(lines, key=lambda line: line[0] or "99")), **words))
+    print(f"written: {PAGE}")
+
+
+def _written() -> list[tuple[str, str]]:
+    """(number, line) of the table that is in the page."""
+    found = (re.match(r"\| (\d+) \|", line) for line in PAGE.read_text(encoding="utf-8").splitlines())
+    return [(match[1], match.string) for match in found if match]
 
 
 def _write(section: str) -> None:

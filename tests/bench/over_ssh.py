@@ -23,7 +23,6 @@ import time
 from comparison import REPEATS, Comparison, Row, in_turn, run, timed
 from kubeproxy_lab import images
 from kubeproxy_lab.namespaces import private
-from kubeproxy_lab.storage import remove
 
 HOSTS = int(os.environ.get("HOSTS", "200"))
 HOSTS_BY_HAND = min(HOSTS, 50)
@@ -76,7 +75,7 @@ class Hosts:
     """Ansible against the first COUNT hosts."""
 
     def __init__(self, folder: pathlib.Path, count: int):
-        self._folder, self._control = folder, folder / "control"
+        self._folder = folder
         names = {f"host-{number:03d}": {"ansible_host": f"127.1.{number // 250}.{number % 250 + 1}"} for number in range(count)}
         options = f"-i {folder}/user_key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
         settings = {"ansible_user": "root", "ansible_port": PORT, "ansible_ssh_common_args": options, "ansible_python_interpreter": "/usr/bin/python3"}
@@ -85,11 +84,11 @@ class Hosts:
 
     def seconds(self, *words: str) -> float:
         """What a command takes whose connections are all new ones."""
-        remove(self._control)
-        self._control.mkdir()
-        environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self._control), "ANSIBLE_SSH_PIPELINING": "true"}
+        # A folder of its own for each: ssh removes its sockets some time after it has said so.
+        control = pathlib.Path(tempfile.mkdtemp(dir=self._folder))
+        environment = {**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": str(control), "ANSIBLE_SSH_PIPELINING": "true"}
         taken = timed(lambda: run([*words, "-i", str(self._inventory)], env=environment, cwd=self._folder))
-        for socket in self._control.iterdir():
+        for socket in control.iterdir():
             subprocess.run(["ssh", "-O", "exit", "-o", f"ControlPath={socket}", "any"], check=False, capture_output=True)
         return taken
 

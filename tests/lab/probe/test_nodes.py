@@ -27,6 +27,7 @@ TRAFFIC = "/root/traffic.py"
 PROBES = int(os.environ.get("RUNS", "20"))
 KILLS = 10
 SETTLE_SECONDS = 60
+PAUSE_SECONDS = 3
 # Everything of the node that a probe could touch, each part after a line with its name. What counts packets, or what everybody uses, is left out.
 STATE = r"""
 part() { echo "== $1"; shift; "$@" 2>&1; }
@@ -83,6 +84,18 @@ def differences(before, after):
         if not same:
             found.append(f"{part}: gone {gone[:5]}, new {new[:5]}")
     return found
+
+
+def settled_state(node):
+    """The state, once two looks with some seconds between them see the same: a kube-proxy that has just started still writes its rules."""
+    seen = [state(node)]
+
+    def same_again():
+        time.sleep(PAUSE_SECONDS)
+        seen.append(state(node))
+        return not differences(*seen[-2:]) and seen[-1]
+
+    return wait_until(same_again, f"{node.name}: a state that stays")
 
 
 def assert_untouched(node, before):
@@ -186,7 +199,7 @@ def test_twenty_probes_beside_live_traffic(fleet, shop, script, name):
     expected = Kernel(name).capabilities
     try:
         time.sleep(3)
-        before, tracked = state(node), int(node.run(COUNT))
+        before, tracked = settled_state(node), int(node.run(COUNT))
         node.run(f"python3 {TRAFFIC} mark alone; sleep 20")
         # As much work for the processor as a probe is, without one.
         node.run(f"python3 {TRAFFIC} mark busy")
@@ -221,7 +234,7 @@ def test_probes_that_are_killed(fleet, script):
     """`kill -9` at ten moments of a probe: nothing is left of it."""
     node = fleet.node("unfixed-unknown")
     put(node, script, SCRIPT)
-    before = state(node)
+    before = settled_state(node)
     chance = random.Random(4)
     for _number in range(KILLS):
         pause = chance.uniform(0.05, 1.5)
@@ -235,7 +248,7 @@ def test_an_old_node(fleet, tmp_path):
     if controller.returncode:
         pytest.skip("ansible-core 2.16 needs Python 3.10, 3.11 or 3.12")
     node = fleet.node("unfixed")
-    before = state(node)
+    before = settled_state(node)
     variables = {"audit_probe": "always", "audit_probe_cache": str(tmp_path / "probes.json")}
     ended = fleet.play("audit", [node], "-e", json.dumps(variables), environment="core216", python=controller.stdout.strip())
     told = capabilities_of(ended, node)[0]

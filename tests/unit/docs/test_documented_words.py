@@ -134,8 +134,11 @@ def test_the_kernel_rows_on_the_pages_can_be_used():
     assert [known_kernels(row["audit_known_kernels"])[0]["key"] for row in rows] == ["acme_kylin", "acme_4_19"]
 
 
-# Ansible's, sudo's and Python's own words.
-OTHERS = ("the role '", "the playbook:", "The module interpreter", "Data could not be sent", "Failed to connect", "Missing sudo", "sudo:")
+# The words of Ansible, sudo, Python, and of a manager of Pythons.
+OTHERS = (
+    "the role '", "the playbook:", "The module interpreter", "The module failed to execute", "value of audit_", "Data could not be sent", "Failed to connect",
+    "Missing sudo", "sudo:", "pyenv:",
+)
 
 
 def messages():

@@ -36,6 +36,13 @@ TOO_OLD = (
         # The node was asked, and its Python is not the reason: a mistake in a module is not to look like one of the node.
         ({"msg": "SyntaxError: invalid syntax", "node_python": {"version": "3.11.2", "supported": True}}, "SyntaxError: invalid syntax"),
         ({"msg": "MODULE FAILURE: no output", "module_stderr": "/bin/sh: 1: /usr/bin/python: not found\n"}, "/bin/sh: 1: /usr/bin/python: not found"),
+        (
+            {
+                "msg": "Task failed: Module result deserialization failed: No start of json char found",
+                "module_stderr": "pyenv: python3.13: command not found\n\nThe `python3.13' command exists in these Python versions:\n",
+            },
+            "pyenv: python3.13: command not found",
+        ),
         ({"msg": "Task failed: The module interpreter '/nope' was not found."}, "The module interpreter '/nope' was not found."),
         ({"msg": "bad \x1b[31mbytes\r\n"}, "bad [31mbytes"),
         ({"rc": 1}, "no answer"),
