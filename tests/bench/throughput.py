@@ -15,7 +15,7 @@ import os
 import pathlib
 import statistics
 
-from comparison import REPEATS, Row, in_turn
+from comparison import Row, in_turn
 from lab_nodes import node, on, playbook
 from lab_tests import lab, wait_until
 
