@@ -4,7 +4,7 @@
 """observe.py sample: the value every 100 ms into SAMPLES, for ever.
 observe.py restarts COUNT SETTLE_SECONDS: restart kube-proxy again and again, and print as JSON what the value was meanwhile:
 {"ends": the value each time SETTLE_SECONDS after kube-proxy was healthy, "zero_seconds": how long it was 0 each time}.
-observe.py since SETTLE_SECONDS: the same from the boot until SETTLE_SECONDS after kube-proxy was healthy, as one entry.
+observe.py since: the same from the boot until now, as one entry.
 """
 
 import json
@@ -16,8 +16,6 @@ import urllib.request
 SAMPLES = "/run/lab-samples"
 VALUE = "/proc/sys/net/ipv4/vs/conn_reuse_mode"
 STEP = 0.1
-# Longer between two samples, and what they say of the time between them is worth nothing.
-LONGEST_GAP = 5
 
 
 def now():
@@ -50,7 +48,7 @@ def seconds_at_zero(began, ended):
         samples = [(float(at), text) for at, text in (line.split() for line in handle)]
     samples = [entry for entry in samples if began <= entry[0] <= ended] + [(ended, "-")]
     gaps = [after[0] - before[0] for before, after in zip(samples, samples[1:])]
-    if not gaps or max(gaps) > LONGEST_GAP:
+    if not gaps or max(gaps) > 5 * STEP + 1:
         raise SystemExit("the sampler stood still: %s" % (max(gaps) if gaps else "no samples"))
     return round(sum(gap for gap, entry in zip(gaps, samples) if entry[1] == "0"), 2)
 
@@ -86,5 +84,5 @@ elif sys.argv[1] == "restarts":
     print(json.dumps(restarts(int(sys.argv[2]), float(sys.argv[3]))))
 else:
     wait_until_healthy()
-    time.sleep(float(sys.argv[2]))
+    time.sleep(2.5)
     print(json.dumps({"ends": [value()], "zero_seconds": [seconds_at_zero(0, now())]}))
