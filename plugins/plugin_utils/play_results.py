@@ -45,12 +45,12 @@ def reason_of(result, core: str, whole: bool = False) -> str:
     if not result.get("unreachable") and "node_python" not in result and node_python.says_too_old(texts):
         return node_python.sentence(None, core, MINIMUM)
     said = next((part.strip() for part in texts if part.strip()), "no answer")
-    first = said.splitlines()[0].strip()
     stderr = str(result.get("module_stderr") or "").strip().splitlines()
-    if stderr and any(words in first for words in _NOT_RUN):
+    if stderr and any(words in said.splitlines()[0] for words in _NOT_RUN):
         # The last line of a Python that gave up, or the first of what is no Python at all.
-        said = first = (stderr[-1] if "Traceback" in stderr[0] else stderr[0]).strip()
-    return clean(said.removeprefix("Task failed: "), MAXIMUM_REASON) if whole else clean(first.removeprefix("Task failed: "))
+        said = stderr[-1] if "Traceback" in stderr[0] else stderr[0]
+    said = said.strip().removeprefix("Task failed: ")
+    return clean(said, MAXIMUM_REASON) if whole else clean(said.splitlines()[0])
 
 
 def facts_in(result, core: str) -> tuple[dict | None, str]:

@@ -49,7 +49,7 @@ def main(work: pathlib.Path, installed: pathlib.Path) -> None:
     assert "stale_backends" in {node["verdict"] for node in fleet["nodes"]}
     missing = FILES - {path.name for path in (work / "empty/fleet").iterdir() if path.stat().st_size > 0}
     assert not missing, f"not written: {missing}"
-    # This machine is in both reports, as one node, unless something that is audited has changed between the two.
+    # This machine is in both reports, as one node: nothing that is audited has changed between the two.
     twice = [node for report in (here, fleet) for node in report["nodes"] if node["name"] == "localhost"]
     assert sorted(node["name"] for node in merged["nodes"]) == sorted({node["name"] for report in (here, fleet) for node in report["nodes"]}), twice
 
