@@ -44,7 +44,7 @@ part modules sh -c "cut -d ' ' -f 1 /proc/modules | sort; grep -E '^(ip_vs|veth|
 part mounts cat /proc/self/mounts
 part processes sh -c "ps -eo args | grep -v -e '^sshd:' -e '^bash -c' -e '^sh -c' -e '^ps ' -e kworker -e '^sort' -e traffic.py -e '^/bin/bash' \
     -e '^ip6*tables' -e '^ipset' | sort"
-part files sh -c "for p in kube-proxy systemd-journal; do ls -l /proc/\$(pgrep -o \$p)/fd | wc -l; done"
+part files sh -c "for p in kube-proxy systemd-journal; do ls /proc/\$(pgrep -o \$p)/fd | wc -l; done"
 part temporary sh -c "find /run /tmp /var/tmp -xdev ! -path '/run/systemd/*' ! -path '/run/log/*' ! -path '/run/user*' ! -path '/run/lab-traffic*' \
     | sort"
 part sysctls sh -c "find /proc/sys/net /proc/sys/kernel /proc/sys/user -type f -readable ! -path '*/random/*' ! -name '*random*' ! -name 'stable_secret' \
