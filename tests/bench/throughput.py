@@ -9,13 +9,11 @@ Twice: from ports that nobody used before, as most clients connect, and as a bus
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
 import pathlib
 import statistics
-import subprocess
 
 from comparison import Row, in_turn
 from lab_nodes import node, on, playbook
@@ -69,20 +67,6 @@ class Client:
         return self.now(pattern)
 
 
-@contextlib.contextmanager
-def _awake():
-    """While the block runs no processor of this machine sleeps: nodes wait for packets again and again, and what it takes to wake a processor up is
-    another time on each machine, and at each moment. What keeps them awake gets the time that nobody else wants."""
-    spin = ["chrt", "--idle", "0", "sh", "-c", "while :; do :; done"]
-    spinning = [subprocess.Popen(spin, stdin=subprocess.DEVNULL) for _processor in range(os.cpu_count() or 1)]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.wait()
-
-
 def _medians(ways: dict) -> dict[str, dict[str, float]]:
     """{pattern: {state: connections a second}} of {state: function of a pattern}, in turn; a first round of each warms the node."""
     found = {}
@@ -98,7 +82,7 @@ def _of_node(name: str) -> dict[str, dict[str, float]]:
     """{pattern: {state: connections a second}}, the state after remediation the last."""
     switch = {"remediate_unfixed": "switch_mode", "audit_capabilities": {"reuse_without_drop": "no", "respects_zero_weight": "no"}}
     client = Client(name)
-    with node(name), _awake():
+    with node(name):
         lab("service", "shop", ADDRESS)
         wait_until(lambda: f"{ADDRESS}:80 " in on(name, "ipvsadm -Ln"), "the Service")
         as_found = int(on(name, f"cat {VALUE}"))
