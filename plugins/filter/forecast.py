@@ -45,7 +45,8 @@ _value:
     - A verdict whose C(moments) have V(upgrade) in addition, the moment after the new kube-proxy has started.
     - C(verdict) is the worst of the moments after the change, C(capabilities) are those of the planned kernel and C(capabilities_now) those
       of the running one, C(transitions) a list of C(key), C(text) and C(source) that explain the change, C(modes) says which modes
-      the planned kube-proxy has on the planned kernel, C(removal) lists the steps of the plan to remove IPVS mode and whether they are reached.
+      the planned kube-proxy has on the planned kernel, C(nftables_needs) lists as C(text) and C(met) what nftables mode needs of both,
+      C(removal) lists the steps of the plan to remove IPVS mode and whether they are reached.
   type: dict
 """
 

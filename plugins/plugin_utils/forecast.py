@@ -111,7 +111,8 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
     kube_proxy: the planned version; kernel: the planned `uname -r`; None keeps what there is. As judge(), and:
     moments.upgrade is the moment after the new kube-proxy has started on the running kernel; kube_proxy_restart and
     kubelet_restart come after it, reboot boots the planned kernel. capabilities are those of the planned kernel,
-    capabilities_now those of the running one. target, transitions [{key, text, source}], modes {ipvs, iptables, nftables}, removal [{release, text, reached}].
+    capabilities_now those of the running one. target, transitions [{key, text, source}], modes {ipvs, iptables, nftables},
+    nftables_needs [{text, met}], removal [{release, text, reached}].
     Raises TargetError for a target that is no version.
     """
     before, word = facts if isinstance(facts, NodeFacts) else read(facts), read_policy(policy)
@@ -147,6 +148,7 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
             "iptables": True,
             "nftables": kube_proxy_versions.nftables_possible(rebooted.kube_proxy, rebooted.kernel_version),
         },
+        "nftables_needs": kube_proxy_versions.nftables_needs(rebooted.kube_proxy, rebooted.kernel_version),
         "removal": kube_proxy_versions.removal_plan(rebooted.kube_proxy),
     }
 

@@ -130,11 +130,25 @@ def removal_plan(text: str | None) -> list[dict]:
     ]
 
 
-def nftables_possible(text: str | None, kernel: Version | None) -> bool | None:
-    """Whether nftables mode is at least beta in this version and the kernel is new enough; None if not known."""
+def nftables_needs(text: str | None, kernel: Version | None) -> list[dict]:
+    """What nftables mode needs of a kernel and of kube-proxy: [{text, met}], met null where the version is not known.
+
+    Of kube-proxy it is the first version that has the mode without a feature gate.
+    """
     row = load("kube_proxy")["modes"]["nftables"]
-    at = leading_version(text)
-    stage = latest(row["stages"], at)
-    if at is None or kernel is None:
-        return None
-    return kernel >= version(row["kernel_from"]) and stage is not None and stage["stage"] != "alpha"
+    first = next(entry["from"] for entry in row["stages"] if entry["stage"] != "alpha")
+    name = version(first).base_version.rpartition(".")[0]
+    return [
+        {"text": f"kernel {row['kernel_from']} or newer", "met": _reached(row["kernel_from"], kernel)},
+        {"text": f"kube-proxy {name} or newer", "met": _reached(first, leading_version(text))},
+    ]
+
+
+def _reached(first: str, at: Version | None) -> bool | None:
+    return None if at is None else at >= version(first)
+
+
+def nftables_possible(text: str | None, kernel: Version | None) -> bool | None:
+    """Whether all that nftables mode needs is there; None if that is not known. One thing that is missing is enough for no."""
+    met = [need["met"] for need in nftables_needs(text, kernel)]
+    return False if False in met else None if None in met else True

@@ -9,6 +9,9 @@ Nothing that was read from a node reaches a terminal or a page unescaped.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import drift_text, merge_text, remediation_text, waiver_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import target_text
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import (
@@ -100,26 +103,29 @@ def table(report: dict, maximum_groups: int = 40) -> str:
 
 def _transitions(report: dict) -> list[tuple[str, int]]:
     """Each sentence of the forecast and on how many nodes it holds, most nodes first."""
-    counts: dict[str, int] = {}
-    for node in report["nodes"]:
-        for row in node.get("forecast", {}).get("transitions", []):
-            counts[row["text"]] = counts.get(row["text"], 0) + 1
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return _by_count(row["text"] for node in report["nodes"] for row in node.get("forecast", {}).get("transitions", []))
 
 
-NFTABLES_NEEDS = "it needs kernel 5.13 and Kubernetes 1.31"
-NFTABLES = {
-    True: "nftables mode is possible",
-    False: f"nftables mode is not possible: {NFTABLES_NEEDS}",
-    None: f"whether nftables mode is possible is not known: {NFTABLES_NEEDS}",
-}
+def _by_count(sentences: Iterable[str]) -> list[tuple[str, int]]:
+    """Each sentence and how often it is among SENTENCES, the most frequent first."""
+    return sorted(Counter(sentences).items(), key=lambda item: (-item[1], item[0]))
+
+
+def _nftables_sentence(planned: dict) -> str:
+    """Whether a node could move to nftables mode after a planned change, and what is missing for it."""
+    possible = planned["modes"]["nftables"]
+    if possible:
+        return "nftables mode is possible"
+    missing = " and ".join(need["text"] for need in planned["nftables_needs"] if need["met"] is possible)
+    if possible is False:
+        return f"nftables mode is not possible: it needs {missing}"
+    return f"whether nftables mode is possible is not known: it needs {missing}, whose version is not known"
 
 
 def _forecast_sentences(report: dict) -> list[str]:
     """What a planned change brings, each sentence with the number of nodes it holds for, and the plan to remove IPVS mode."""
     concerned = [node["forecast"] for node in report["nodes"] if "forecast" in node and node["verdict"] != "not_applicable"]
-    possible = [planned["modes"]["nftables"] for planned in concerned]
-    counted = _transitions(report) + [(sentence, possible.count(answer)) for answer, sentence in NFTABLES.items() if answer in possible]
+    counted = _transitions(report) + _by_count(map(_nftables_sentence, concerned))
     sentences = [f"{count} node{'s' if count != 1 else ''}: {sentence}" for sentence, count in counted]
     return sentences + [step["text"] for step in (concerned[0]["removal"] if concerned else [])]
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import pytest
 from nodes import KERNELS, node, sysctl_file
 
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import TargetError, forecast
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import load
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_text import table
 
 CENTOS_8 = KERNELS["C"]
 
@@ -118,6 +120,27 @@ def test_nothing_of_the_old_kernel_says_anything_about_the_new_one():
 )
 def test_nftables_needs_version_and_kernel(version, kernel, expected):
     assert forecast(node("E", "1.22.3", 1), kube_proxy=version, kernel=kernel)["modes"]["nftables"] is expected
+
+
+@pytest.mark.parametrize(
+    ("version", "kernel", "possible", "met", "words"),
+    [
+        ("1.33.0", "5.14.0", True, [True, True], "nftables mode is possible"),
+        ("1.30.4", "5.14.0", False, [True, False], "nftables mode is not possible: it needs kube-proxy 1.31 or newer"),
+        ("1.31.0", "5.10.0", False, [False, True], "nftables mode is not possible: it needs kernel 5.13 or newer"),
+        ("1.22.3", "5.10.0", False, [False, False], "nftables mode is not possible: it needs kernel 5.13 or newer and kube-proxy 1.31 or newer"),
+        # One thing that is missing decides, whatever the other is.
+        (None, "5.10.0", False, [False, None], "nftables mode is not possible: it needs kernel 5.13 or newer"),
+        (None, "5.14.0", None, [True, None], "whether nftables mode is possible is not known: it needs kube-proxy 1.31 or newer, whose version is not known"),
+    ],
+)
+def test_what_nftables_mode_needs(version, kernel, possible, met, words):
+    facts = node("E", "1.22.3", 1)
+    facts["kube_proxy"]["version"] = version
+    planned = forecast(facts, kernel=kernel)
+    assert planned["modes"]["nftables"] is possible
+    assert [need["met"] for need in planned["nftables_needs"]] == met
+    assert f"  1 node: {words}\n" in table(fleet([node_entry("n1", facts, None, planned)]))
 
 
 def test_ipvs_is_gone_in_the_target():
