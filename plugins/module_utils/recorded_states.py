@@ -129,9 +129,8 @@ def decode(kept):
     """The reverse of encode(). Raises KeyError, TypeError, ValueError on what encode() did not make."""
     state = dict(kept)
     needed = {'absent': (), 'link': ('target',), 'file': ('content', 'mode')}[state['kind']]
-    for name in needed + (('uid', 'gid', 'mtime_ns') if needed else ()):
-        if state[name] is None:
-            raise ValueError(name)
+    for name in ('uid', 'gid', 'mtime_ns') if needed else ():
+        state[name] = int(state[name])
     for name in ('content', 'target'):
         if name in needed:
             state[name] = base64.b64decode(state[name])

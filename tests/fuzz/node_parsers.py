@@ -14,8 +14,10 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 import itertools
+import json
 import os
 import shutil
+import socket
 import tempfile
 
 from ansible.module_utils.common.text.converters import to_bytes, to_text
@@ -24,6 +26,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils import (
     counters,
     cron_writers,
     hold,
+    http_get,
     ip_addresses,
     iptables_rules,
     ipvs_netlink,
@@ -54,9 +57,13 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils import (
     writers,
     yaml_subset,
 )
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.editable_files import FileRefusal
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.line_edits import Edit, changed_lines
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.record_store import RecordStore
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_changes import RecordedChanges
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_paths import Refusal
 from ansible_collections.kubeproxy.ipvs.plugins.modules.ipvs_facts import collect
 
 LINK = '-> '
@@ -366,6 +373,55 @@ def connection_lists(text):
     return [sorted(probe_conntrack.ipvs_states(text).items()), sorted(probe_conntrack.conntrack_states(text).items())]
 
 
+def http_answer(data):
+    """What somebody answers on a port of kube-proxy."""
+    limit, longest = 1000, 64 * 1024
+    ours, theirs = socket.socketpair()
+    try:
+        theirs.sendall(data[:longest])
+        theirs.close()
+        answer = http_get._Answer()
+        http_get._receive(ours, answer, clock() + 60, limit, lambda body: b'enough' in body)
+    finally:
+        ours.close()
+    status = answer.status
+    claim(status is None or 0 <= status <= 999, 'a status of %r' % status)
+    claim(answer.is_complete or status is None, 'a status without a head')
+    return [status, to_text(bytes(answer.data[:limit]), errors='replace') if answer.is_complete else None]
+
+
+def _below(root, value):
+    """VALUE with every absolute path in it moved below ROOT."""
+    if isinstance(value, dict):
+        return dict((key, _below(root, value[key])) for key in value)
+    if isinstance(value, list):
+        return [_below(root, each) for each in value]
+    return root + os.path.normpath(value) if hasattr(value, 'startswith') and value.startswith('/') else value
+
+
+def saved_record(kept):
+    """The record of what was changed on a node, as another run finds it: kept once more, and what would be put back. Nothing is written by it."""
+    root = os.path.realpath(tempfile.mkdtemp(dir='/dev/shm' if os.access('/dev/shm', os.W_OK) else None))
+    try:
+        for name, content in (('found.json', _below(root, kept)), ('other.json', kept)):
+            with open(os.path.join(root, name), 'wb') as handle:
+                handle.write(to_bytes(json.dumps(content)))
+            os.chmod(os.path.join(root, name), 0o600)
+        store, again = RecordStore(root, 'found'), RecordStore(root, 'again')
+        record = store.read()
+        again.write(record)
+        claim(again.read() == record, 'another record than was kept')
+        claim(set(again.others().values()) <= set(['found', 'other']), 'a record that is none')
+        os.remove(again.path)
+        run = RecordedChanges(root, 'found', check_mode=True)
+        run.restore()
+        claim(store.read() == record, 'check mode changes the record')
+        result = run.result()
+        return [len(result['files']), len(result['kernel_values']), len(result['not_restored']), result['changed']]
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
 # name: (function, what it takes, the exceptions that it may raise by contract)
 NODE_PARSERS = {
     'facts': (facts, 'json', ()),
@@ -386,4 +442,6 @@ NODE_PARSERS = {
     'iptables_save': (iptables_save, 'text', ()),
     'messages_of_kernel': (messages_of_kernel, 'bytes', (netlink.NetlinkError,)),
     'connection_lists': (connection_lists, 'text', ()),
+    'http_answer': (http_answer, 'bytes', ()),
+    'saved_record': (saved_record, 'json', (Refusal,)),
 }

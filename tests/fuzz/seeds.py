@@ -227,6 +227,38 @@ VALUES = [
     'kubernetes_build_info{git_version="v1.20.2"} 1',
 ]
 
+HTTP = [
+    b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nipvs",
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 200\r\n\r\nenough",
+    b"SSH-2.0-OpenSSH_9.2\r\n",
+    b"HTTP/1.0 200 OK\n\nipvs",
+]
+RECORD = {
+    "schema": 1,
+    "name": "found",
+    "facts": {"value": 1, "from": "ipvs"},
+    "directories": ["/etc/systemd/system/kube-proxy.service.d"],
+    "values": [{"path": "/proc/sys/net/ipv4/vs/conn_reuse_mode", "original": "0\n"}, {"path": "/proc/sys/net/x", "original": None}],
+    "files": [
+        {"path": "/etc/a.conf", "original": {"kind": "absent"}, "written": ["aa"]},
+    ],
+}
+
+
+def _record() -> dict:
+    """A record as the collection keeps it, with the content of a file and lines of it."""
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils import recorded_states
+
+    known = {"uid": 0, "gid": 0, "mtime_ns": 1700000000500000000}
+    content = {"kind": "file", "content": b"a = 1\n\xff\n", "mode": 0o644, "attributes": {"user.x": b"\0"}, **known}
+    link = {"kind": "link", "target": b"/dev/null", "context": "system_u:object_r:etc_t:s0", **known}
+    files = [
+        {"path": "/etc/b.conf", "original": recorded_states.encode(link), "written": ["bb", "cc"]},
+        {"path": "/etc/c.conf", "original": recorded_states.encode(content), "written": ["dd"], "lines": {"dd": [["a = 1", ["a = 2"]]]}},
+    ]
+    return {**RECORD, "files": [*RECORD["files"], *files]}
+
 
 def _message() -> bytes:
     """A netlink message with an IPVS service, as the kernel sends it."""
@@ -263,6 +295,8 @@ def of(name: str) -> list:
         "iptables_save": lambda: [IPTABLES, *_having("-A ", "-j ")],
         "messages_of_kernel": lambda: [_message()],
         "connection_lists": lambda: [CONNECTIONS, *_files("ip_vs_conn")],
+        "http_answer": lambda: HTTP,
+        "saved_record": lambda: [RECORD, _record()],
         "judged_facts": _facts,
         "facts_file": lambda: [json.dumps(document).encode() for document in _facts()],
         "version_strings": lambda: (
