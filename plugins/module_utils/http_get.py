@@ -11,14 +11,12 @@ __metaclass__ = type
 
 import re
 import socket
-import time
+
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 
 CHUNK = 64 * 1024
 HEAD_LIMIT = 64 * 1024
 END_OF_HEAD = b'\r\n\r\n'
-
-# Python 2.7 has no clock that nobody sets.
-clock = getattr(time, 'monotonic', time.time)
 
 
 class _Answer(object):

@@ -25,7 +25,7 @@ import time
 from ansible.module_utils.common.text.converters import to_text
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import nf_tables_netlink, nfnetlink
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_rules import has_chain, removal
 
 LEGACY, NFT = 'legacy', 'nft'

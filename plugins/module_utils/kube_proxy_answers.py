@@ -10,6 +10,7 @@ from __future__ import absolute_import, division, print_function
 __metaclass__ = type
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import http_get, ip_addresses, kube_proxy_config, kube_proxy_version
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 
 METRICS_LIMIT = 8 * 1024 * 1024
 # What share of the time for all questions the first one may take.
@@ -45,11 +46,11 @@ class _Budget(object):
     """The time for all questions together."""
 
     def __init__(self, seconds):
-        self.seconds, self._end = seconds, http_get.clock() + seconds
+        self.seconds, self._end = seconds, clock() + seconds
 
     def get(self, target, path, limit, share=1.0, until=None):
         """As http_get.get, in what is left of the time but at most SHARE of all of it; None if none is left."""
-        left = min(self._end - http_get.clock(), self.seconds * share)
+        left = min(self._end - clock(), self.seconds * share)
         return http_get.get(target[0], target[1], path, left, limit, until) if left > 0 else None
 
 

@@ -12,7 +12,7 @@ __metaclass__ = type
 import time
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import ipset_netlink, owned_services, proven_mode
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import node_addresses
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_programs import IptablesError, Iptables
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_rules import OwnedChains, fits

@@ -12,7 +12,7 @@ __metaclass__ = type
 import time
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_health
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import read_kube_proxy
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_starts import Starts
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_lock import CannotLock, one_at_a_time, while_no_other

@@ -15,7 +15,7 @@ import fcntl
 import os
 import time
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 
 PAUSE_SECONDS = 0.1
 

@@ -11,7 +11,7 @@ __metaclass__ = type
 
 import time
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import Networks, join_endpoint, parse_endpoint
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ipvs_netlink import protocol_name
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ipvs_table import WORST, Addresses, why_foreign

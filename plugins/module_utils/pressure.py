@@ -14,8 +14,8 @@ import time
 
 from ansible.module_utils.common.text.converters import to_native
 
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.counters import LONGEST_NUMBER, read_counters
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import join_endpoint, parse_address, parse_endpoint
 
 BUSIEST = 10

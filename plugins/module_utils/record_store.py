@@ -20,6 +20,7 @@ import time
 
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import recorded_states as states
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.recorded_paths import Refusal, discard, real, remove_directory, told, with_errors_kept
 
 SCHEMA = 1
@@ -79,7 +80,6 @@ class RecordStore(object):
             os.close(descriptor)
 
     def _acquire(self, seconds):
-        clock = getattr(time, 'monotonic', time.time)
         end = clock() + seconds
         while True:
             descriptor = self._open_lock()

@@ -12,7 +12,7 @@ __metaclass__ = type
 import time
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_health
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import read_kube_proxy
 
 PAUSE_SECONDS = 0.2

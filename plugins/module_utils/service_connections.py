@@ -14,7 +14,7 @@ import os
 import select
 import socket
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.ip_addresses import OWN_NAMESPACE, join_endpoint, parse_endpoint
 
 IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK)

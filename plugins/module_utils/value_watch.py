@@ -14,7 +14,7 @@ import re
 import threading
 import time
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 
 INTERVAL_SECONDS = 0.05
 MAXIMUM_CHANGES = 50

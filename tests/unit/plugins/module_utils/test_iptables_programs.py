@@ -15,7 +15,7 @@ import time
 import pytest
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import iptables_programs, nf_tables_netlink, nfnetlink
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.http_get import clock
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_programs import IPV4, LEGACY, NFT, Iptables, IptablesError
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_programs import RuleSet, run_program, xtables_lock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.iptables_rules import OwnedChains

@@ -1244,6 +1244,11 @@ class Killed(BaseException):
     """Comes in place of every change from a moment on: what runs afterwards in this process cannot change a thing either."""
 
 
+def open_descriptors():
+    # The listing's own is closed by then.
+    return {int(name) for name in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{name}")}
+
+
 def killed_at(moment, function):
     """Whether FUNCTION came to its call of that number, and no further; half of what it was about to write is written."""
     write, flock, held = os.write, fcntl.flock, []
@@ -1259,21 +1264,23 @@ def killed_at(moment, function):
         flock(descriptor, operation)
         held.append(os.dup(descriptor))
 
+    killed, before = False, open_descriptors()
     take_back = interfere(kill)
     fcntl.flock = lock
     try:
         function()
     except Killed:
+        killed = True
         # The system lets go of the locks of the dead.
         for descriptor in held:
             flock(descriptor, fcntl.LOCK_UN)
-        return True
     finally:
         take_back()
         fcntl.flock = flock
-        for descriptor in held:
-            os.close(descriptor)
-    return False
+    # It closes what they had open, too.
+    for descriptor in (open_descriptors() - before) if killed else held:
+        os.close(descriptor)
+    return killed
 
 
 def nothing(node):
