@@ -6,6 +6,7 @@
 """kube-proxy on a node: how it is deployed, its mode and version, and how each is known. Decided on the node alone.
 
 A DaemonSet in the API says nothing about a node (on GKE it selects none): the process, its control group and its unit do.
+Ansible sends source, which each node compiles anew: what one form of deployment alone needs is imported where it is met.
 """
 
 from __future__ import absolute_import, division, print_function
@@ -14,15 +15,8 @@ __metaclass__ = type
 
 import os
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import (
-    kube_proxy_argument_files,
-    kube_proxy_arguments,
-    kube_proxy_pods,
-    kube_proxy_rancher,
-    unit_commands,
-)
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_arguments, unit_commands
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KUBE_PROXY, Placement, read_processes
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import redacted, redacted_words
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import seconds_of
 
 MAXIMUM_ARGUMENTS, MAXIMUM_OTHERS = 200, 20
@@ -69,7 +63,7 @@ def _starter_of(process):
     if process.uses == KUBE_PROXY:
         return (KUBE_PROXY, 'hyperkube'), kube_proxy_arguments.starts_kube_proxy
     if process.uses == 'k3s':
-        return K3S_PROGRAMS, kube_proxy_rancher.starts_k3s
+        return K3S_PROGRAMS, kube_proxy_arguments.starts_k3s
     program = {'microk8s': 'kubelite', 'openshift_sdn': 'openshift-sdn-node'}[process.uses]
     return (program,), lambda words: bool(words) and os.path.basename(words[0]) == program
 
@@ -102,6 +96,8 @@ def _running(node, units, process):
 
         found.image = image_of(node, placement.container_id)
     if found.form == 'static_pod':
+        from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_pods
+
         found.manifest = found.manifest or kube_proxy_pods.find_manifest(node)
         if kube_proxy_pods.is_rke2(node, found.manifest, found.image):
             found.form = 'rke2'
@@ -110,6 +106,8 @@ def _running(node, units, process):
 
 def _installed(node, units, seen):
     """What is set up on a node on which no kube-proxy runs. seen: whether processes could be looked at."""
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_argument_files, kube_proxy_pods
+
     running = False if seen else None
     found = _Found('systemd', running)
     found.unit = unit_commands.find_unit_of(units, (KUBE_PROXY, 'hyperkube'), kube_proxy_arguments.starts_kube_proxy)
@@ -122,7 +120,7 @@ def _installed(node, units, seen):
         found.form = 'rke2' if kube_proxy_pods.is_rke2(node, found.manifest, None) else 'static_pod'
         return found
     found = _Found('k3s', running)
-    found.unit = unit_commands.find_unit_of(units, K3S_PROGRAMS, kube_proxy_rancher.starts_k3s)
+    found.unit = unit_commands.find_unit_of(units, K3S_PROGRAMS, kube_proxy_arguments.starts_k3s)
     if found.unit is not None:
         return found
     if node.kind(kube_proxy_argument_files.MICROK8S_ARGUMENTS) == 'file':
@@ -137,8 +135,12 @@ def _installed(node, units, seen):
 def _arguments(node, found):
     """The kube_proxy_arguments.Arguments that kube-proxy gets, without the program."""
     if found.form == 'k3s':
+        from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_rancher
+
         return kube_proxy_rancher.k3s_arguments(node, found.unit)
     if found.form == 'microk8s':
+        from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_argument_files
+
         return kube_proxy_argument_files.microk8s_arguments(node, found.process.argv if found.process else [])
     if found.form == 'openshift_sdn':
         return kube_proxy_arguments.Arguments([])
@@ -151,6 +153,8 @@ def _arguments(node, found):
     elif found.unit is not None:
         words = kube_proxy_arguments.after_program(unit_commands.command_of(node, found.unit))
         if not words:
+            from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_argument_files
+
             return kube_proxy_argument_files.vendor_arguments(node, found.unit) or kube_proxy_arguments.Arguments(words)
     elif found.manifest is not None:
         words = found.manifest.arguments
@@ -162,6 +166,8 @@ def _fill_unit(found, facts):
     if unit is None:
         facts['unit'] = found.placement.unit if found.placement and found.placement.kind == 'unit' else None
         return
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import redacted
+
     facts.update(
         unit=unit.name,
         unit_path=unit.path,
@@ -220,6 +226,8 @@ def empty():
 
 
 def _fill_process(process, others, facts):
+    from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import redacted_words
+
     facts['argv'] = redacted_words(process.argv[:MAXIMUM_ARGUMENTS])
     facts.update(pid=process.pid, start_time=process.start_time, network_namespace=process.network_namespace)
     facts['others'] = [
@@ -263,7 +271,6 @@ def read_kube_proxy(node, units, ask=True, run_binary=False, run_command=None, t
         container_id=found.container_id,
         image=found.image or (found.manifest.image if found.manifest else None),
     )
-    # Most nodes of a fleet may have no kube-proxy: they need not compile what reads one.
     from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_details import read_details
 
     read_details(node, found, facts, ask, run_binary, run_command, timeout_seconds)

@@ -12,7 +12,7 @@ __metaclass__ = type
 import os
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import HYPERKUBE_WORDS, KUBE_PROXY
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import HYPERKUBE_WORDS, K3S_WITH_KUBE_PROXY, KUBE_PROXY
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
 
 SHELLS = ('sh', 'bash', 'dash', 'ash', 'ksh', 'zsh')
@@ -44,6 +44,8 @@ SCRIPTS = ('entrypoint.sh', 'entrypoint')
 CONTAINER_ENGINES = ('docker', 'podman', 'nerdctl', 'rkt', 'ctr')
 # Programs that deal with a running kube-proxy: its name is their argument.
 HANDLERS = frozenset(('pkill', 'pgrep', 'killall', 'pidof', 'systemctl', 'service', 'kubectl', 'crictl'))
+# Where k3s and RKE2 look for what they are told.
+RANCHER_DIRECTORY = '/etc/rancher'
 
 
 class Arguments(object):
@@ -110,3 +112,8 @@ def _without_redirections(words):
 def starts_kube_proxy(words):
     """Whether a command starts kube-proxy."""
     return after_program(words) is not None
+
+
+def starts_k3s(words):
+    """Whether a command starts a k3s that runs kube-proxy."""
+    return len(words) > 1 and os.path.basename(words[0]) == 'k3s' and words[1] in K3S_WITH_KUBE_PROXY

@@ -12,7 +12,7 @@ __metaclass__ = type
 import os
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_config, kube_proxy_pods, kube_proxy_version, unit_commands
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_config, kube_proxy_version, unit_commands
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_answers import ask_process
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KUBE_PROXY
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse
@@ -60,6 +60,8 @@ def _config_candidates(node, found, path):
         if found.is_pod or node.link(root) not in (None, '/'):
             candidates.append((node.below(root), path, root + path))
     if found.pod_uid:
+        from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_pods
+
         volume = kube_proxy_pods.pod_volume(node, found.pod_uid, [path.rpartition('/')[2]] if path else CONFIG_MAP_KEYS)
         if volume:
             candidates.append((node, volume, volume))

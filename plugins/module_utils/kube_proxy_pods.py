@@ -11,8 +11,7 @@ __metaclass__ = type
 
 from ansible.module_utils.common.text.converters import to_text
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import after_program
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_rancher import RKE2_CONFIG, rancher_settings
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import RANCHER_DIRECTORY, after_program
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_yaml import read_yaml
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KUBE_PROXY
 
@@ -40,9 +39,13 @@ def _words(value):
 
 def _manifest_directories(node):
     directories = list(MANIFEST_DIRECTORIES)
-    data = (rancher_settings(node, RKE2_CONFIG) or {}).get('data-dir')
-    if hasattr(data, 'strip'):
-        directories.insert(0, data.rstrip('/') + '/agent/pod-manifests')
+    # Only a node with files of Rancher's needs to compile what reads them.
+    if node.names(RANCHER_DIRECTORY) != []:
+        from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_rancher import RKE2_CONFIG, rancher_settings
+
+        data = (rancher_settings(node, RKE2_CONFIG) or {}).get('data-dir')
+        if hasattr(data, 'strip'):
+            directories.insert(0, data.rstrip('/') + '/agent/pod-manifests')
     for path in KUBELET_CONFIGS:
         static = (read_yaml(node, path) or {}).get('staticPodPath')
         if hasattr(static, 'strip') and static.rstrip('/') not in directories:

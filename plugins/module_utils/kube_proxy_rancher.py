@@ -9,26 +9,18 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
-import os
 import re
 
 from ansible.module_utils.common.text.converters import to_text
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import Arguments
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import RANCHER_DIRECTORY, Arguments
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_yaml import read_yaml
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import K3S_WITH_KUBE_PROXY
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.unit_commands import command_of, environment_of
 
-RANCHER_DIRECTORY = '/etc/rancher'
 K3S_CONFIG, RKE2_CONFIG = '/etc/rancher/k3s/config.yaml', '/etc/rancher/rke2/config.yaml'
 # What k3s and RKE2 give kube-proxy themselves (k3s-io/k3s pkg/daemons/agent).
 RANCHER_FLAGS = ('--proxy-mode=iptables', '--healthz-bind-address=127.0.0.1')
-
-
-def starts_k3s(words):
-    """Whether a command starts a k3s that runs kube-proxy."""
-    return len(words) > 1 and os.path.basename(words[0]) == 'k3s' and words[1] in K3S_WITH_KUBE_PROXY
 
 
 def rancher_settings(node, path):

@@ -637,6 +637,11 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_text
 
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.compile_once import compile_once
+
+# Each of a thousand nodes pays for every import below.
+compile_once()
+
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import counters, hold, ipvs_table, kube_proxy, managed_hold, pressure
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kernel import read_kernel
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_files import NodeFiles
