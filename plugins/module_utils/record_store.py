@@ -147,7 +147,7 @@ class RecordStore(object):
                 handle.close()
         try:
             return _decode(json.loads(to_text(data, errors='strict')), path)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             raise Refusal('%s is not a record, or a damaged one; it is left as it is' % path)
 
     def write(self, record):
@@ -188,7 +188,7 @@ def _decode_lines(lines):
 
 
 def _decode(kept, path):
-    """What write() kept. Raises KeyError, TypeError, ValueError, AttributeError on anything else."""
+    """What write() kept. Raises KeyError, TypeError, ValueError, AttributeError, OverflowError on anything else."""
     schema = int(kept['schema'])
     if schema > SCHEMA:
         raise Refusal('%s was written by a newer version of the collection (schema %d, not %d); it is left as it is' % (path, schema, SCHEMA))
@@ -202,7 +202,7 @@ def _decode(kept, path):
                 raise ValueError(entry['path'])
     record['facts'] = dict(kept['facts'])
     for name in [entry['path'] for entry in record['files'] + record['values']] + record['directories']:
-        if not name.startswith('/'):
+        if not name.startswith('/') or '\0' in name:
             raise ValueError(name)
     for entry in record['values']:
         if entry['original'] is not None:

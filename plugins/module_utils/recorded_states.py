@@ -35,6 +35,8 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import re
 
 MAXIMUM_SIZE = 8 * 1024 * 1024
 MAXIMUM_SHOWN = 100 * 1024
+# The lowest and the highest that the kernel takes: all ones stands for no user and no group, and a file may be older than 1970.
+RANGES = {'uid': (0, 2 ** 32 - 2), 'gid': (0, 2 ** 32 - 2), 'mode': (0, 0o7777), 'mtime_ns': (-2 ** 63, 2 ** 63 - 1)}
 # Python 2 neither reads nor sets times to the nanosecond.
 EXACT_TIMES = sys.version_info[0] > 2
 # The first is the label's, which has functions of its own; the others the kernel keeps itself.
@@ -125,19 +127,29 @@ def encode(state):
     return kept
 
 
+def _number(name, value):
+    lowest, highest = RANGES[name]
+    if not lowest <= value <= highest:
+        raise ValueError(name)
+    return value
+
+
 def decode(kept):
-    """The reverse of encode(). Raises KeyError, TypeError, ValueError on what encode() did not make."""
-    state = dict(kept)
+    """The reverse of encode(). Raises KeyError, TypeError, ValueError, OverflowError on what encode() did not make."""
+    state = {'kind': kept['kind']}
     needed = {'absent': (), 'link': ('target',), 'file': ('content', 'mode')}[state['kind']]
-    for name in ('uid', 'gid', 'mtime_ns') if needed else ():
-        state[name] = int(state[name])
+    if not needed:
+        return state
+    state.update((name, _number(name, int(kept[name]))) for name in ('uid', 'gid', 'mtime_ns'))
     for name in ('content', 'target'):
         if name in needed:
-            state[name] = base64.b64decode(state[name])
+            state[name] = base64.b64decode(kept[name])
     if 'mode' in needed:
-        state['mode'] = int(state['mode'], 8)
-    if 'attributes' in state:
-        state['attributes'] = dict((name, base64.b64decode(value)) for name, value in state['attributes'].items())
+        state['mode'] = _number('mode', int(kept['mode'], 8))
+    if 'attributes' in kept:
+        state['attributes'] = dict((name, base64.b64decode(value)) for name, value in kept['attributes'].items())
+    if 'context' in kept:
+        state['context'] = to_text(kept['context'], nonstring='strict')
     return state
 
 

@@ -1083,6 +1083,14 @@ class TestRefusals:
                     node.apply({"etc/new": "x", **files}, check_mode=check_mode)
         assert {name: entry for name, entry in snapshot(node.root).items() if name != "etc/huge"} == before
 
+    def test_a_file_older_than_1970(self, node):
+        os.utime(node.root / "etc/plain", ns=(0, -(10**18) - 1))
+        before = snapshot(node.root)
+        node.apply({"etc/plain": "ours"})
+        node.restore()
+        assert snapshot(node.root) == before
+        assert (node.root / "etc/plain").stat().st_mtime_ns == -(10**18) - 1
+
     def test_two_kinds_at_once(self, node):
         with pytest.raises(Refusal, match="needs exactly one of"):
             node.changes().apply([{"path": "/etc/x", "content": "", "link": "y"}])
@@ -1103,6 +1111,17 @@ class TestRefusals:
             (RECORD % ('{"path": "/x", "original": {"kind": "file"}, "written": []}', ""), ".*damaged"),
             (RECORD % ('{"path": "x", "original": {"kind": "absent"}, "written": []}', ""), ".*damaged"),
             (RECORD % ("", '{"path": "/x", "original": 1}'), ".*damaged"),
+            (RECORD % ("", '{"path": "/x\\u0000", "original": "1"}'), ".*damaged"),
+            *[
+                (RECORD % (f'{{"path": "/x", "original": {{"kind": "file", "content": "", {state}}}, "written": []}}', ""), ".*damaged")
+                for state in (
+                    '"mode": "0644", "uid": Infinity, "gid": 0, "mtime_ns": 0',
+                    '"mode": "0644", "uid": -1, "gid": 0, "mtime_ns": 0',
+                    '"mode": "0644", "uid": 0, "gid": 4294967295, "mtime_ns": 0',
+                    '"mode": "20000", "uid": 0, "gid": 0, "mtime_ns": 0',
+                    '"mode": "0644", "uid": 0, "gid": 0, "mtime_ns": 0, "context": 1',
+                )
+            ],
             ('{"schema": 2}', r"was written by a newer version of the collection \(schema 2, not 1\)"),
             (b"\xff", "is not a record, or a damaged one"),
         ],
