@@ -36,7 +36,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import re
 MAXIMUM_SIZE = 8 * 1024 * 1024
 MAXIMUM_SHOWN = 100 * 1024
 # The lowest and the highest that the kernel takes: all ones stands for no user and no group, and a file may be older than 1970.
-RANGES = {'uid': (0, 2 ** 32 - 2), 'gid': (0, 2 ** 32 - 2), 'mode': (0, 0o7777), 'mtime_ns': (-2 ** 63, 2 ** 63 - 1)}
+RANGES = {'uid': (0, 2**32 - 2), 'gid': (0, 2**32 - 2), 'mode': (0, 0o7777), 'mtime_ns': (-(2**63), 2**63 - 1)}
 # Python 2 neither reads nor sets times to the nanosecond.
 EXACT_TIMES = sys.version_info[0] > 2
 # The first is the label's, which has functions of its own; the others the kernel keeps itself.
