@@ -20,7 +20,7 @@ try:
     from importlib.util import spec_from_file_location
     from zipimport import zipimporter
 except ImportError:
-    # Python 2.7 has neither the one nor the trouble.
+    # Python 2.7 has no specs: its imports stay as they are.
     spec_from_file_location = None
 
 PACKAGE = __name__.rpartition('.')[0]

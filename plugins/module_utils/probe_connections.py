@@ -20,6 +20,8 @@ import socket
 import struct
 import time
 
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
+
 # After this nothing is expected any more.
 LIMIT = 3.5
 WAIT = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS, errno.EINTR)
@@ -29,11 +31,6 @@ TOTAL_RETRANSMISSIONS = struct.Struct('=100xI')
 LONGEST_NAME = 16
 BACKLOG = 128
 MILLISECONDS = 20
-
-try:
-    clock = time.monotonic
-except AttributeError:  # Python 2
-    clock = time.time
 
 
 def last_number(address):

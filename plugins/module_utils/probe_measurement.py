@@ -18,8 +18,9 @@ import contextlib
 import time
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import probe_conntrack
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.netlink import NetlinkError
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_connections import Connection, Servers, clock, run_all
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_connections import Connection, Servers, run_all
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_judgment import CONNTRACK_OFF, DELETED, FIRST, MODE_0, REUSE, WEIGHT_0, Measured, Reading
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_namespaces import Links, Namespace
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_services import ProbeServices, tcp_service

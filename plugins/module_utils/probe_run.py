@@ -21,8 +21,8 @@ import select
 import signal
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import probe_namespaces
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.clock import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.netlink import NetlinkError
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_connections import clock
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_judgment import combined, judge, nothing_known
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_measurement import WAYS, Measurement, ProbeProblem
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.probe_namespaces import end_with_parent, unshare_network
