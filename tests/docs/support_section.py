@@ -45,7 +45,7 @@ def section() -> str:
     lines = [
         "",
         "Which versions there are is what `meta/runtime.yml` takes of what the package index has; which Pythons each drives is what it says itself.",
-        "`make nodes-python` runs the newest release of every line with every Python of a node that is installed, and says of which there is none.",
+        "`make nodes-python` runs the newest release of every line with every Python of a node there is here or in Debian, and says which are not.",
         "",
         *_cores(known, matrix.left_out()),
         *_nodes(known),

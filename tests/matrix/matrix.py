@@ -5,7 +5,7 @@
 """The support matrix as a command.
 
 matrix.py record   asks the package index and each core, and writes cores.yml
-matrix.py cores    one line a core, "SERIES PYTHON NODE-PYTHON…", the Python that is to run it being - where none is installed.
+matrix.py cores    one line a core, "SERIES PYTHON NODE-PYTHON…", the Python that is to run it being - where there is none.
                    A series that the index has and cores.yml has not is among them; without an index it is what was recorded
 """
 
@@ -31,8 +31,6 @@ HEAD = """\
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Written by `make matrix`, of meta/runtime.yml, the package index, and what each core's own ansible-test says. Not to be edited.
 """
-# What is looked for on this machine, newest first: more than there is, so that the next ones are found.
-MINORS = [f"3.{minor}" for minor in range(30, 9, -1)]
 
 
 def required() -> str:
@@ -51,17 +49,16 @@ def recorded() -> list[Core]:
     return [Core(series, row["newest"], tuple(row["controllers"]), tuple(row["nodes"])) for series, row in document.items()]
 
 
-def interpreter(*versions: str) -> str | None:
-    """The path of the first of these Pythons that is installed."""
-    done = subprocess.run([ROOT / "tests" / "interpreter", *versions], capture_output=True, text=True, check=False)
+def interpreter(*words: str) -> str | None:
+    """What tests/interpreter prints: the path of a Python, None if there is none."""
+    done = subprocess.run([ROOT / "tests" / "interpreter", *words], capture_output=True, text=True, check=False)
     return done.stdout.strip() or None
 
 
 def _pip(*words: str) -> str:
-    """What pip of the newest Python here prints: an older one is not shown the cores that it cannot run. Raises MatrixError."""
-    python = interpreter(*MINORS) or sys.executable
+    """What pip prints, also of cores that this Python cannot run. Raises MatrixError."""
     try:
-        done = subprocess.run([python, "-m", "pip", *words], capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run([sys.executable, "-m", "pip", *words, "--ignore-requires-python"], capture_output=True, text=True, check=False, timeout=120)
     except subprocess.TimeoutExpired as error:
         raise MatrixError("the package index did not answer within 120 s") from error
     if done.returncode:
@@ -77,7 +74,7 @@ def offered(prereleases: bool = False) -> dict[str, str]:
 def read_core(series: str, newest: str) -> Core:
     """What a release says of itself, read from its wheel, which is not installed. Raises MatrixError."""
     with tempfile.TemporaryDirectory() as folder:
-        _pip("download", "--quiet", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--dest", folder, f"ansible-core=={newest}")
+        _pip("download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder, f"ansible-core=={newest}")
         wheel = next(pathlib.Path(folder).glob("*.whl"))
         with zipfile.ZipFile(wheel) as archive:
             return cores.core_of(series, newest, archive.read(cores.CONSTANTS).decode())
@@ -104,6 +101,15 @@ def to_run() -> list[Core]:
     return known
 
 
+def controller(core: Core, own: str) -> str | None:
+    """The Python to run CORE with: python3, whose version is OWN, before one that is installed beside it, and that before one of Debian's packages."""
+    for words in (["--installed"], []):
+        version = cores.controller_python(core, own, [version for version in core.controllers if interpreter(*words, version)])
+        if version:
+            return "python3" if version == own else interpreter(version)
+    return None
+
+
 def main() -> int:
     """Returns the exit status."""
     command = sys.argv[1] if len(sys.argv) == 2 else ""
@@ -116,10 +122,7 @@ def main() -> int:
     elif command == "cores":
         own = subprocess.run(["python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True).stdout.strip()
         for core in to_run():
-            installed = [version for version in core.controllers if interpreter(version)]
-            version = cores.controller_python(core, own, installed)
-            path = "python3" if version == own else interpreter(version) if version else "-"
-            print(core.series, path, *core.nodes)
+            print(core.series, controller(core, own) or "-", *core.nodes)
     else:
         print(__doc__, file=sys.stderr)
         return 2

@@ -78,6 +78,13 @@ def check_suite(name: str) -> None:
     _suite(name)
 
 
+def needed(suite: str, names) -> list[str]:
+    """These packages and all that they depend on, without what they recommend."""
+    command = ["apt-get", "-q", "--yes", "--no-install-recommends", "--print-uris", *_suite(suite), "install", *names]
+    lines = run(command, f"asking what {', '.join(names)} of Debian {suite} need").splitlines()
+    return [line.split()[1].partition("_")[0] for line in lines if line.startswith("'")]
+
+
 def extract(suite: str, names, target: pathlib.Path) -> None:
     """Unpack binary packages (and nothing that they depend on) into a folder."""
     settings = _suite(suite)
