@@ -43,16 +43,16 @@ def read_hold(node, kube_proxy, writers, managed):
     for entry in writers:
         kind = _kind(entry, kube_proxy.get('unit'))
         if kind and (entry['moments'] or entry['period_seconds']):
-            guards.append(
-                {
-                    'kind': kind,
-                    'path': entry['path'],
-                    'line': entry['line'],
-                    'text': entry['text'],
-                    'unit': entry.get('unit'),
-                    'value': entry['value'],
-                    'waits': bool(entry.get('waits')) or bool(entry['period_seconds']),
-                    'period_seconds': entry['period_seconds'],
-                }
-            )
+            guard = {
+                'kind': kind,
+                'path': entry['path'],
+                'line': entry['line'],
+                'text': entry['text'],
+                'unit': entry.get('unit'),
+                'value': entry['value'],
+                'waits': bool(entry.get('waits')) or bool(entry['period_seconds']),
+                'period_seconds': entry['period_seconds'],
+            }
+            guard.update((name, entry[name]) for name in ('file_line',) if name in entry)
+            guards.append(guard)
     return {'guards': guards, 'managed': managed, 'service_manager': _service_manager(node)}

@@ -18,7 +18,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.cron_writers import
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import read_processes
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl_files import PROCPS, SYSTEMD, SysctlFiles, last_word, parse
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.tuned_profiles import TunedProfiles
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, writer
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, tell_line, writer
 
 MODPROBE_DIRECTORIES = ('/etc/modprobe.d', '/run/modprobe.d', '/usr/local/lib/modprobe.d', '/usr/lib/modprobe.d', '/lib/modprobe.d')
 UDEV_DIRECTORIES = ('/etc/udev/rules.d', '/run/udev/rules.d', '/usr/local/lib/udev/rules.d', '/usr/lib/udev/rules.d', '/lib/udev/rules.d')
@@ -252,4 +252,6 @@ def read_writers(node, kernel, units, kube_proxy):
     # sorted() is stable: of the same kind the later in the list acts later.
     writers = sorted(writers, key=_rank)
     _decide_winners(writers)
+    for entry in writers:
+        tell_line(node, entry)
     return writers

@@ -251,6 +251,11 @@ ansible_facts:
               description: The line, at most 200 characters, secrets left out as in C(kube_proxy.argv).
               type: str
               sample: net.ipv4.vs.conn_reuse_mode = 0
+            file_line:
+              description: The line as the file has it, blanks in front and behind included; null if C(text) goes on over several lines of the file.
+              returned: where it is not C(text)
+              type: str
+              sample: "  net.ipv4.vs.conn_reuse_mode = 0"
             value:
               description: What it writes, null if that cannot be known without running something.
               type: int

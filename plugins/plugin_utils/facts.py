@@ -64,7 +64,7 @@ def boolean(value) -> bool | None:
 
 @dataclass(frozen=True)
 class Writer:
-    """Something on the node that sets the value; see docs/facts.md. line: its text."""
+    """Something on the node that sets the value; see docs/facts.md. line: its text; file_line: the line as its file has it, None if it is not one."""
 
     kind: str
     path: str
@@ -75,6 +75,7 @@ class Writer:
     line: str | None = None
     via: str | None = None
     reason: str | None = None
+    file_line: str | None = None
 
     @property
     def name(self) -> str:
@@ -92,6 +93,7 @@ class Guard:
     period_seconds: int | None
     kind: str | None = None
     line: str | None = None
+    file_line: str | None = None
 
     @property
     def stops_kube_proxy(self) -> bool:
@@ -180,6 +182,11 @@ def _words(value) -> tuple[str, ...]:
     return tuple(item for item in sequence(value) if isinstance(item, str))
 
 
+def _file_line(entry: dict) -> str | None:
+    """The facts name it where it is not the text."""
+    return text(entry.get("file_line" if "file_line" in entry else "text"))
+
+
 def _writer(entry) -> Writer:
     entry = mapping(entry)
     return Writer(
@@ -192,6 +199,7 @@ def _writer(entry) -> Writer:
         line=text(entry.get("text")),
         via=text(entry.get("via")),
         reason=text(entry.get("reason")),
+        file_line=_file_line(entry),
     )
 
 
@@ -204,6 +212,7 @@ def _guard(entry) -> Guard:
         period_seconds=number(entry.get("period_seconds")),
         kind=text(entry.get("kind")),
         line=text(entry.get("text")),
+        file_line=_file_line(entry),
     )
 
 

@@ -120,7 +120,8 @@ def _service_possible(facts: NodeFacts) -> bool:
 def _wanted(facts: NodeFacts, plan: dict, value: int, hold: str, owner_word: bool, script: str | None) -> dict:
     """What is to be on a node that is to have VALUE. facts: as it would be without the role."""
     new_edits, left = neutralise(facts, value)
-    harmful = harmful_guards(facts)
+    harmful, stays = harmful_guards(facts)
+    left += [entry for entry in stays if entry not in left]
     lines = {(edit.path, edit.line) for edit in harmful}
     new_edits = harmful + [edit for edit in new_edits if (edit.path, edit.line) not in lines]
     old_edits = [edit for edit in _old_edits(facts.managed) if edit not in new_edits]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import shell_actions, shell_text, sysctl_files
@@ -14,12 +15,16 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.redaction import RE
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import NodeFacts, Writer
 
 MARKER = "# kubeproxy.ipvs: "
+HAS_SECRET = "its line holds a secret, which the facts leave out"
+NOT_ONE_LINE = "its text is not one line of the file: it goes on over several, or is spelled in another way"
 # Kinds whose lines are settings, which a comment takes away.
 SETTINGS = ("sysctl_file", "ufw", "tuned")
 # Kinds that are a running program.
 PROGRAMS = ("kube_router",)
 # The facts keep so much of a line.
 LINE_LIMIT = 200
+# What packages bring along and what is made anew at each boot: an edit would be gone without anybody's asking.
+OF_OTHERS = ("/usr/lib/", "/lib/", "/run/", "/snap/", "/nix/")
 _ASSIGNED = re.compile(r"(" + shell_text.KEY + r"[\"']?\s*=\s*[\"']?)(-?\d+)")
 _ECHOED = re.compile(r"(\b(?:echo|printf)\s+(?:-\w+\s+)*[\"']?(?:%[sd](?:\\n)?[\"']?\s+[\"']?)?)(-?\d+)")
 
@@ -81,13 +86,22 @@ def _edit(writer: Writer, wanted: int) -> Edit | Left:
     if writer.value is None:
         return Left(writer.path, "the value that it writes cannot be read from its text")
     if REDACTED in line:
-        return Left(writer.path, "its line holds a secret, which the facts leave out")
+        return Left(writer.path, HAS_SECRET)
     if len(line) >= LINE_LIMIT:
         return Left(writer.path, "its line is too long")
+    if writer.file_line is None:
+        return Left(writer.path, NOT_ONE_LINE)
+    if writer.path.startswith(OF_OTHERS):
+        return Left(writer.path, "the file belongs to a package or is made anew at each boot")
     replacement = _commented(line) if writer.kind in SETTINGS else _rewritten(line, wanted)
     if replacement is None:
         return Left(writer.path, "its line does more than set this one key" if writer.kind in SETTINGS else "its text cannot be changed for certain")
-    return Edit(writer.path, line, replacement)
+    return Edit(writer.path, writer.file_line, _indented(replacement, writer.file_line))
+
+
+def _indented(replacement: str, line: str) -> str:
+    """A replacement with the blanks in front that the line has in its file."""
+    return textwrap.indent(replacement, line[: len(line) - len(line.lstrip())])
 
 
 def neutralise(facts: NodeFacts, wanted: int) -> tuple[list[Edit], list[Left]]:
@@ -104,16 +118,25 @@ def neutralise(facts: NodeFacts, wanted: int) -> tuple[list[Edit], list[Left]]:
     return edits, left
 
 
-def harmful_guards(facts: NodeFacts) -> list[Edit]:
-    """Lines that would keep kube-proxy from starting after a reboot, taken away where something better takes their place."""
-    if facts.ip_vs_at_boot:
-        return []
-    whole = [guard for guard in facts.guards if guard.stops_kube_proxy and len(guard.line) < LINE_LIMIT and REDACTED not in guard.line]
-    return [Edit(guard.path, guard.line, MARKER + guard.line) for guard in whole]
+def harmful_guards(facts: NodeFacts) -> tuple[list[Edit], list[Left]]:
+    """Lines that would keep kube-proxy from starting after a reboot, taken away where something better takes their place, and those that stay."""
+    edits, left = [], []
+    for guard in () if facts.ip_vs_at_boot else facts.guards:
+        if not guard.stops_kube_proxy:
+            continue
+        if guard.file_line is None:
+            left.append(Left(guard.path, NOT_ONE_LINE))
+        elif len(guard.line) >= LINE_LIMIT:
+            left.append(Left(guard.path, "its line is too long"))
+        elif REDACTED in guard.line:
+            left.append(Left(guard.path, HAS_SECRET))
+        else:
+            edits.append(Edit(guard.path, guard.file_line, _indented(MARKER + guard.line, guard.file_line)))
+    return edits, left
 
 
 def without(facts: NodeFacts, edits: list[Edit]) -> tuple[Writer, ...]:
     """The writers that the edits leave; what takes its value from an edited file sets nothing any more."""
     lines = {(edit.path, edit.line) for edit in edits}
     paths = {edit.path for edit in edits}
-    return tuple(writer for writer in facts.writers if (writer.path, writer.line) not in lines and writer.via not in paths)
+    return tuple(writer for writer in facts.writers if (writer.path, writer.file_line) not in lines and writer.via not in paths)
