@@ -114,6 +114,7 @@ check_hold() {
         [ -d "$root/etc/systemd/system" ] || say 2 "/etc/systemd/system of the node cannot be seen"
         [ -s "$root$path" ] || say 1 "the drop-in of kube-proxy's unit is gone"
     fi
+    [ "$(of_record daemonset)" != true ] || say 0 "a DaemonSet holds conn_reuse_mode, which leaves nothing on the node to look for"
     say 0 "what holds conn_reuse_mode is in place"
 }
 

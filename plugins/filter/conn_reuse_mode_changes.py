@@ -96,6 +96,9 @@ _value:
     proved:
       description: Whether kube-proxy has started since it was done.
       type: bool
+    contradicted:
+      description: Why the value that the role holds on the node since an earlier run is not what is decided now, null if nothing speaks against it.
+      type: str
     record:
       description: What the role keeps in its record on the node.
       type: dict

@@ -17,6 +17,8 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import read_
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import in_ipvs_mode, judge_node
 
 LEAVE, NONE, SET, HOLD = "leave", "none", "set", "hold"
+# The plan of a node on which no value is safe.
+DECIDE = "decide"
 AUTO, DAEMONSET = "auto", "daemonset"
 HOLDS = (AUTO, DAEMONSET)
 # Forms whose unit's start is kube-proxy's start. MicroK8s' unit belongs to snapd, which writes it anew at each refresh.
@@ -146,7 +148,27 @@ def _wanted(facts: NodeFacts, plan: dict, value: int, hold: str, owner_word: boo
     return wanted
 
 
+def _contradicted(managed: Managed | None, wanted: dict) -> str | None:
+    """Why the value that the role holds on the node is not what is decided now. A probe that nobody repeats contradicts nothing."""
+    held = managed.facts.get("value") if managed else None
+    if held not in (0, 1) or managed.facts.get("owner_word") or held == wanted["value"]:
+        return None
+    if wanted["value"] is not None:
+        return f"what the role holds is {held}, and {wanted['value']} is safe now: {wanted['reason']}"
+    return f"what the role holds is {held}, which was safe when it was decided: {wanted['reason']}" if wanted.get("plan") == DECIDE else None
+
+
 def holding(facts, policy=None, value: int | None = None, hold: str = AUTO, script: str | None = None) -> dict:
+    """What the role conn_reuse_mode is to do to a node: see the filter conn_reuse_mode_changes.
+
+    Arguments and errors are those of _decided().
+    """
+    node = facts if isinstance(facts, NodeFacts) else read(facts)
+    wanted = _decided(node, policy, value, hold, script)
+    return {**wanted, "contradicted": _contradicted(node.managed, wanted)}
+
+
+def _decided(node: NodeFacts, policy, value: int | None, hold: str, script: str | None) -> dict:
     """What the role conn_reuse_mode is to do to a node: see the filter conn_reuse_mode_changes.
 
     value: the owner's own choice. hold: auto or daemonset. script: what tells one version of the hold's script from another.
@@ -156,7 +178,6 @@ def holding(facts, policy=None, value: int | None = None, hold: str = AUTO, scri
         raise HoldingError(f"value: {value!r} is not 0, 1 or none")
     if hold not in HOLDS:
         raise HoldingError(f"hold: {hold!r} is not one of {', '.join(HOLDS)}")
-    node = facts if isinstance(facts, NodeFacts) else read(facts)
     # What the role did before is decided anew each time, so that a second run comes to the same.
     bare = replace(node, managed=None)
     judged = judge_node(bare, read_policy(policy))

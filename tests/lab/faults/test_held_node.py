@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 
 import pytest
 
-from fault_tools import SERVICE, SETTLED_SECONDS, UNIT, UNIT_FILE, VALUE, WRONG_SECONDS
+from fault_tools import RECORD, SERVICE, SETTLED_SECONDS, UNIT, UNIT_FILE, VALUE, WRONG_SECONDS
 from lab_tests import TESTS, say, wait_until
 
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/90-kubeproxy-ipvs.conf"
@@ -114,6 +115,25 @@ def test_a_later_drop_in_that_empties_the_list(held):
         assert held.run(f"systemctl show --property=ExecStartPost {UNIT}") == ""
         watch.saw_it_held(lambda: held.run(f"systemctl restart {UNIT}"), held)
     assert_short(watch, "drop-in emptied by a later one")
+
+
+@pytest.mark.parametrize(
+    ("make", "undo", "sentence"),
+    [
+        (f"cp -a {RECORD} /run/kept.json; truncate -s 40 {RECORD}", f"cp -a /run/kept.json {RECORD}", "a damaged one; it is left as it is"),
+        (f"setsid flock {os.path.dirname(RECORD)}/lock sleep 600 >/dev/null 2>&1 & echo $! >/run/kept.pid",
+         f"kill -- -$(cat /run/kept.pid); rm -f {os.path.dirname(RECORD)}/lock", "is held by another run for more than 30 seconds"),
+    ],
+    ids=["damaged", "locked"],
+)
+def test_a_rollback_that_can_put_nothing_back(fleet, held, make, undo, sentence):
+    """What holds the value goes on."""
+    with held.fault(make, undo):
+        ended = fleet.play("rollback", held)
+        assert sentence in ended.assert_result(held, "failed")["reason"]
+        assert held.run(f"systemctl is-active {SERVICE}") == "active"
+        with held.watch() as watch:
+            watch.saw_it_held(lambda: held.run(f"systemctl restart {UNIT}"), held)
 
 
 def test_the_folder_of_the_drop_in_is_a_link(fleet, untouched):

@@ -150,6 +150,8 @@ class TestHold:
         node.record(service=False, drop_in=None)
         shutil.rmtree(node.root / "sys")
         assert node.run(shell, "hold") == (0, "what holds conn_reuse_mode is in place")
+        node.record(service=False, drop_in=None, daemonset=True)
+        assert node.run(shell, "hold") == (0, "a DaemonSet holds conn_reuse_mode, which leaves nothing on the node to look for")
         (node.root / RECORD[1:]).unlink()
         assert node.run(shell, "hold") == (0, "the collection does not hold this node")
 

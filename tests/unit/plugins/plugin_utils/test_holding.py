@@ -52,6 +52,40 @@ def done(facts, wanted, **managed):
     return after
 
 
+class TestWhatIsHeld:
+    """What an earlier run decided, against what is decided now."""
+
+    def test_nothing_speaks_against_it(self):
+        facts = fixed()
+        after = done(facts, holding(facts))
+        assert holding(facts)["contradicted"] is holding(after)["contradicted"] is None
+
+    def test_a_kernel_on_which_no_value_is_safe(self):
+        facts = fixed()
+        after = done(facts, holding(facts))
+        after["kernel"]["release"] = KERNELS["C"]
+        found = holding(after)
+        assert (found["action"], found["value"]) == ("leave", None)
+        assert found["contradicted"].startswith("what the role holds is 1, which was safe when it was decided: No value is safe")
+
+    def test_a_kernel_on_which_another_value_is_safe(self):
+        facts = fixed()
+        after = done(facts, holding(facts))
+        after["hold"]["managed"]["facts"]["value"] = 0
+        assert holding(after)["contradicted"].startswith("what the role holds is 0, and 1 is safe now: ")
+
+    def test_the_owners_word_stands(self):
+        facts = fixed("C")
+        after = done(facts, holding(facts, value=1))
+        assert holding(after)["contradicted"] is None
+
+    def test_what_a_probe_has_shown_stands_without_it(self):
+        facts = fixed()
+        after = done(facts, holding(facts))
+        after["kernel"]["release"] = "5.0.0-nobody-knows"
+        assert (holding(after)["value"], holding(after)["contradicted"]) == (None, None)
+
+
 class TestWhatIsWanted:
     def test_a_unit_gets_a_drop_in_and_a_service(self):
         wanted = holding(fixed())
