@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -134,6 +135,15 @@ def test_a_rollback_that_can_put_nothing_back(fleet, held, make, undo, sentence)
         assert held.run(f"systemctl is-active {SERVICE}") == "active"
         with held.watch() as watch:
             watch.saw_it_held(lambda: held.run(f"systemctl restart {UNIT}"), held)
+
+
+def test_a_value_that_is_no_longer_what_would_be_decided(fleet, held):
+    """As after a boot of a kernel that has no fix: `verify` says so, and `remediate` tells it of a node that it leaves as it is."""
+    other = ["-e", json.dumps({"audit_capabilities": {"reuse_without_drop": False, "respects_zero_weight": False}})]
+    sentence = "what the role holds is 1, which was safe when it was decided: No value is safe"
+    assert sentence in fleet.play("verify", held, arguments=other).assert_result(held, "failed")["reason"]
+    assert fleet.play("remediate", held, arguments=other).assert_result(held, "left")["reason"].startswith(sentence)
+    fleet.play("verify", held).assert_result(held, "unchanged")
 
 
 def test_the_folder_of_the_drop_in_is_a_link(fleet, untouched):
