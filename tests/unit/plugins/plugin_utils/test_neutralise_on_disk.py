@@ -21,7 +21,6 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.verdict import judg
 
 KEY = "net.ipv4.vs.conn_reuse_mode"
 WANTED = "/etc/systemd/system/multi-user.target.wants/"
-BOOT = {"ip_vs": "loaded", "ip_vs_loaded_at_boot": [{"path": "/etc/modules", "line": 1}]}
 PROXY = {"form": "systemd", "unit": "kube-proxy.service"}
 UNIT = {
     "/etc/systemd/system/kube-proxy.service": "[Service]\nExecStart=/usr/bin/kube-proxy --proxy-mode=ipvs\n",
@@ -38,10 +37,10 @@ def oneshot(command):
 class OnDisk:
     """A node on the disk, whose kernel value is 1 now."""
 
-    def __init__(self, folder, files, executable, kernel="E+weight", loaded=BOOT["ip_vs_loaded_at_boot"]):
+    def __init__(self, folder, files, executable, kernel="E+weight", loaded=True):
         self.root = str(write_tree(folder / "node", {**UNIT, **files}))
         self.directory = str(folder / "records")
-        self.release, self.kernel = kernel, {**BOOT, "ip_vs_loaded_at_boot": loaded}
+        self.release, self.kernel = kernel, {"ip_vs": "loaded", "ip_vs_loaded_at_boot": [{"path": "/etc/modules", "line": 1}] if loaded else []}
         for path in executable:
             (folder / "node" / path.lstrip("/")).chmod(0o755)
 
@@ -115,7 +114,7 @@ def test_what_is_left_is_held_against(tmp_path, files, reason):
 def test_a_guard_that_stops_kube_proxy(tmp_path, line, replaced):
     path = "/etc/systemd/system/kube-proxy.service.d/10-guard.conf"
     # Here kube-proxy writes 0 at each start: something has to hold the value, and takes the place of the guard.
-    on_disk = OnDisk(tmp_path, {path: f"[Service]\n{line}\n"}, [], kernel="D+weight", loaded=[])
+    on_disk = OnDisk(tmp_path, {path: f"[Service]\n{line}\n"}, [], kernel="D+weight", loaded=False)
     wanted = on_disk.changed()
     assert [edit["path"] for edit in wanted["edits"]] == ([path] if replaced else [])
     assert [entry["reason"] for entry in wanted["left"]] == ([] if replaced else [NOT_ONE_LINE])
