@@ -104,7 +104,7 @@ def can_fall_back(text: str | None) -> bool:
 
 
 def _concerns(row: dict, at: Version, kernel: Version | None) -> bool:
-    if not version(row["from"]) <= at < version(row["below"]):
+    if not any(version(span["from"]) <= at < version(span["below"]) for span in row["versions"]):
         return False
     if kernel is None:
         return "kernel_from" not in row and "kernel_below" not in row

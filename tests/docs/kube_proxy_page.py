@@ -130,7 +130,8 @@ def _bugs() -> list[str]:
     rows = []
     for bug in load("kube_proxy")["bugs"]:
         kernel = " ".join(f"{words} {bug[key]}" for key, words in (("kernel_from", "from"), ("kernel_below", "below")) if key in bug)
-        rows.append([code(bug["key"]), f"{bug['from']} to before {bug['below']}", kernel or "all", bug["severity"], bug["text"], _source(bug["source"])])
+        versions = ", ".join(_span(span["from"], span["below"]) for span in bug["versions"])
+        rows.append([code(bug["key"]), versions, kernel or "all", bug["severity"], bug["text"], _source(bug["source"])])
     return ["## Known bugs", "", *table(["key", "kube-proxy", "kernel", "severity", "what happens", "source"], rows)]
 
 

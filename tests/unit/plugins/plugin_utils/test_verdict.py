@@ -327,6 +327,26 @@ class TestPlan:
         assert "kube_proxy_bug" in keys(verdict)
         assert "kube_proxy_bug" not in keys(judge(node("B", "1.18.3", 0)))
 
+    @pytest.mark.parametrize(
+        ("version", "kernel", "found"),
+        [
+            ("1.10.13", "4.19.12-1.el7.elrepo.x86_64", True),
+            ("1.11.2", "5.4.100-1.el7.elrepo.x86_64", True),
+            ("1.11.8", "4.19.0", True),
+            ("1.12.3", "4.19.12-1.el7.elrepo.x86_64", True),
+            ("1.12.6", "4.19.0", True),
+            # the first that can have the back-port
+            ("1.11.9", "4.19.0", False),
+            ("1.12.7", "4.19.0", False),
+            ("1.13.0", "4.19.0", False),
+            ("1.12.3", "4.18.0-193.el8.x86_64", False),
+        ],
+    )
+    def test_the_module_that_was_renamed_in_4_19(self, version, kernel, found):
+        verdict = judge(node(kernel, version, 1))
+        assert ("kube_proxy_bug" in keys(verdict)) == found
+        assert verdict["plan"]["action"] != "upgrade_kube_proxy", "kube-proxy goes on in iptables mode"
+
     def test_decide_says_whether_the_load_is_there(self):
         ports = {"first": 32768, "last": 60999, "count": 28232}
 
