@@ -141,6 +141,7 @@ class NodeFacts:
     """What is known of one node. None and empty mean not known.
 
     writers_read: false where the facts say that nobody looked for writers (`writers: null`); else an empty list means that there are none.
+    runs_ipvs: whether kube-proxy of this version was seen running in IPVS mode, not only configured for it.
     """
 
     kernel_release: str | None = None
@@ -169,6 +170,7 @@ class NodeFacts:
     mode_source: str | None = None
     mode_configured: str | None = None
     mode_effective: str | None = None
+    runs_ipvs: bool = False
     kube_proxy: str | None = None
     kube_proxy_version: Version | None = None
     raw: dict = field(default_factory=dict)
@@ -288,6 +290,7 @@ def read(facts) -> NodeFacts:
         mode_source=text(proxy.get("mode_source")),
         mode_configured=text(proxy.get("mode_configured")),
         mode_effective=text(proxy.get("mode_effective")),
+        runs_ipvs=proxy.get("mode_effective") == "ipvs" and proxy.get("running") is not False,
         kube_proxy=kube_proxy,
         kube_proxy_version=leading_version(kube_proxy),
         raw=raw,

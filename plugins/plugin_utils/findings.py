@@ -53,7 +53,7 @@ def _value_findings(facts: NodeFacts):
         yield finding("conntrack_off")
     if facts.old_conntrack_switch == 0:
         yield finding("old_conntrack_switched_off")
-    leaves = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version).action == kube_proxy_versions.LEAVE
+    leaves = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, runs_ipvs=facts.runs_ipvs).action == kube_proxy_versions.LEAVE
     if facts.value == 0 and leaves and facts.kube_proxy:
         yield finding("stale_zero", version=facts.kube_proxy)
 
@@ -94,7 +94,7 @@ def _writers(facts: NodeFacts):
 
 
 def _guards(facts: NodeFacts):
-    writes = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version).action == kube_proxy_versions.WRITE
+    writes = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, runs_ipvs=facts.runs_ipvs).action == kube_proxy_versions.WRITE
     for guard in facts.guards[:MAXIMUM_OF_A_KIND]:
         if guard.waits or guard.period_seconds:
             yield finding("unproven_guard", path=guard.path, value=guard.value)
@@ -143,7 +143,7 @@ def _kube_proxy(facts: NodeFacts, applies: bool | None):
 
 
 def _version(facts: NodeFacts):
-    start = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, facts.value_absent)
+    start = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, facts.value_absent, facts.runs_ipvs)
     if start.action == kube_proxy_versions.FAIL:
         yield finding("kube_proxy_cannot_start", version=facts.kube_proxy)
     for bug in kube_proxy_versions.bugs(facts.kube_proxy, facts.kernel_version):

@@ -39,8 +39,11 @@ def check_target(name: str, value) -> str | None:
 
 
 def with_kube_proxy(node: NodeFacts, target: str | None) -> NodeFacts:
-    """The node with another kube-proxy."""
-    return replace(node, kube_proxy=target.lstrip("v"), kube_proxy_version=leading_version(target)) if target else node
+    """The node with another kube-proxy. A feature gate that the running one needs for IPVS mode is set for the new one, too; none else is known to be."""
+    if not target:
+        return node
+    gated = node.runs_ipvs and kube_proxy_versions.runs_all_the_same(node.kube_proxy)
+    return replace(node, kube_proxy=target.lstrip("v"), kube_proxy_version=leading_version(target), runs_ipvs=gated)
 
 
 def with_kernel(node: NodeFacts, target: str | None) -> NodeFacts:
@@ -64,7 +67,7 @@ def with_kernel(node: NodeFacts, target: str | None) -> NodeFacts:
 
 
 def _class_of(node: NodeFacts) -> str | None:
-    return kube_proxy_versions.upstream_class(node.kube_proxy)
+    return kube_proxy_versions.upstream_class(node.kube_proxy, node.runs_ipvs)
 
 
 def _version_holds(row: dict, before: NodeFacts, after: NodeFacts) -> bool:
@@ -143,7 +146,7 @@ def forecast(facts, kube_proxy=None, kernel=None, policy=None) -> dict:
         "plan": make_plan(rebooted, applies, can_then, after),
         "transitions": transitions(before, rebooted, letters) if applies is not False else [],
         "modes": {
-            "ipvs": kube_proxy_versions.at_start(rebooted.kube_proxy, rebooted.kernel_version, after_reboot.absent).action
+            "ipvs": kube_proxy_versions.at_start(rebooted.kube_proxy, rebooted.kernel_version, after_reboot.absent, rebooted.runs_ipvs).action
             != kube_proxy_versions.FAIL,
             "iptables": True,
             "nftables": kube_proxy_versions.nftables_possible(rebooted.kube_proxy, rebooted.kernel_version),

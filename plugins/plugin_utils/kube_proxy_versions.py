@@ -42,10 +42,19 @@ def vendor_build(text: str | None) -> dict | None:
     return None
 
 
-def upstream_class(text: str | None) -> str | None:
-    """K0 to K4 of an upstream version (vendor suffixes left out), or None if it is not known."""
-    entry = latest(load("kube_proxy")["versions"], leading_version(text))
-    return entry["class"] if entry else None
+def _upstream(text: str | None) -> dict:
+    return latest(load("kube_proxy")["versions"], leading_version(text)) or {"class": None}
+
+
+def runs_all_the_same(text: str | None) -> bool:
+    """Whether this version can be made to run in IPVS mode although its class says that it does not start."""
+    return "running" in _upstream(text)
+
+
+def upstream_class(text: str | None, runs_ipvs: bool = False) -> str | None:
+    """K0 to K4 of an upstream version (vendor suffixes left out), or None if it is not known. runs_ipvs: it was seen running in IPVS mode."""
+    entry = _upstream(text)
+    return entry.get("running", entry["class"]) if runs_ipvs else entry["class"]
 
 
 def is_vendor_build(text: str | None) -> bool:
@@ -65,15 +74,18 @@ def _holds(entry: dict, kernel: Version | None, sysctl_absent: bool | None) -> b
 
 
 @functools.lru_cache(maxsize=4096)
-def at_start(text: str | None, kernel: Version | None, sysctl_absent: bool | None = False) -> Behaviour:
-    """What kube-proxy TEXT does to the value when it starts in IPVS mode on KERNEL (the leading number of uname -r)."""
+def at_start(text: str | None, kernel: Version | None, sysctl_absent: bool | None = False, runs_ipvs: bool = False) -> Behaviour:
+    """What kube-proxy TEXT does to the value when it starts in IPVS mode on KERNEL (the leading number of uname -r).
+
+    runs_ipvs: this version was seen running in IPVS mode on the node, so that a class which says that it does not start is refuted.
+    """
     document = load("kube_proxy")
     row = vendor_build(text)
-    group = row["class"] if row else upstream_class(text)
+    group = row["class"] if row else upstream_class(text, runs_ipvs)
     if group is None:
         return Behaviour(UNKNOWN)
     entry = document["classes"][group]
-    confidence = "inferred" if is_vendor_build(text) and not row else entry["confidence"]
+    confidence = entry["confidence"] if row else "inferred" if is_vendor_build(text) else _upstream(text).get("confidence", entry["confidence"])
     source = source_text(document, entry["source"])
     for rule in entry["writes"]:
         holds = _holds(rule, kernel, sysctl_absent)

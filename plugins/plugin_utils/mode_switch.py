@@ -54,7 +54,7 @@ def _version_refusals(facts: NodeFacts, target: str, row: dict) -> list[str]:
 
 def _kernel_refusals(facts: NodeFacts, target: str, row: dict) -> list[str]:
     if target == IPVS:
-        start = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, facts.value_absent)
+        start = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, facts.value_absent, facts.runs_ipvs)
         found = [f"kube-proxy {facts.kube_proxy} does not start in IPVS mode on this kernel"] if start.action == kube_proxy_versions.FAIL else []
         kernel = mapping(facts.raw.get("kernel"))
         missing = facts.ip_vs == "absent" and kernel.get("ip_vs_module_available") is False

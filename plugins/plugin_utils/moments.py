@@ -48,7 +48,7 @@ def _booted(facts: NodeFacts) -> Setting:
 
 def kube_proxy_started(setting: Setting, facts: NodeFacts) -> Setting:
     """What a start of kube-proxy in IPVS mode makes of SETTING."""
-    behaviour = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, setting.absent)
+    behaviour = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, setting.absent, facts.runs_ipvs)
     if behaviour.action == kube_proxy_versions.FAIL:
         return replace(setting, kube_proxy_fails=True, writer=KUBE_PROXY, confidence=behaviour.confidence)
     expire = {"yes": 1, "no": setting.expire_nodest_conn}.get(kube_proxy_versions.writes_expire_nodest_conn(facts.kube_proxy))

@@ -56,7 +56,7 @@ def _load_sentence(facts: NodeFacts) -> str:
 
 
 def _options(facts: NodeFacts) -> list[dict]:
-    keeps = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version).action == kube_proxy_versions.LEAVE
+    keeps = kube_proxy_versions.at_start(facts.kube_proxy, facts.kernel_version, runs_ipvs=facts.runs_ipvs).action == kube_proxy_versions.LEAVE
     nftables = kube_proxy_versions.nftables_possible(facts.kube_proxy, facts.kernel_version)
     return [
         {"action": "upgrade_kernel", "value": 1, "effect": "cures both problems"},
@@ -120,7 +120,7 @@ def make_plan(facts: NodeFacts, applies: bool | None, capabilities: dict, entrie
             return _plan("none", "kube-proxy is configured for IPVS mode but ip_vs is not in the kernel; look again once it runs")
         return _plan("none", "the mode of kube-proxy is not known")
     kernel = facts.kernel_version
-    start = kube_proxy_versions.at_start(facts.kube_proxy, kernel, facts.value_absent)
+    start = kube_proxy_versions.at_start(facts.kube_proxy, kernel, facts.value_absent, facts.runs_ipvs)
     if start.action == kube_proxy_versions.FAIL and not facts.value_absent:
         return _plan("switch_mode", f"kube-proxy {facts.kube_proxy} does not start in IPVS mode")
     if facts.value_absent:

@@ -87,12 +87,20 @@ def _writes() -> list[str]:
     for words, entry in _spans(document["versions"]):
         known = document["classes"].get(entry["class"])
         cells = [_action(known, *kernel) for kernel in KERNELS.values()] if known else ["unknown"] * len(KERNELS)
-        rows.append([words, *cells, f"{known['confidence']}: {_source(known['source'])}" if known else "not looked up"])
+        confidence = entry.get("confidence", known["confidence"]) if known else None
+        rows.append([words, *cells, f"{confidence}: {_source(known['source'])}" if known else "not looked up"])
+    gated = [
+        f"{words}: one that was seen running in IPVS mode (its feature gate is set) is taken for class {entry['running']} of the table "
+        "[below](#what-an-upgrade-changes), which was before it.\n"
+        for words, entry in _spans(document["versions"])
+        if "running" in entry
+    ]
     return [
         *("## Versions", ""),
         *table(["kube-proxy", *(f"kernel {name}" for name in KERNELS), "source"], rows),
         "Where it leaves the value alone it also leaves what an older kube-proxy, a sysctl file or somebody's hand has set: a 0 stays until the next reboot.",
         "",
+        *gated,
     ]
 
 

@@ -84,7 +84,8 @@ def cells_of(version):
         ("1.12.5 to before 1.19.0-alpha.1", ["**does not start**", "sets 0", "sets 0", "sets 0"]),
         ("1.19.0-alpha.1 to before 1.20.15", ["leaves it alone", "leaves it alone", "sets 0", "sets 0"]),
         ("1.22.0-rc.0 to before 1.40.0", ["leaves it alone", "leaves it alone", "sets 0", "leaves it alone"]),
-        ("1.40.0 and newer", ["**does not start**"] * 4),
+        ("1.40.0 to before 1.43.0", ["**does not start**"] * 4),
+        ("1.43.0 and newer", ["**does not start**"] * 4),
     ],
 )
 def test_what_a_version_writes(begin, cells):

@@ -19,7 +19,7 @@ KERNELS = {
     "E+weight": "6.1.0-18-amd64",
 }
 # One version of each class of kube_proxy.yml.
-VERSIONS = {"K0": "1.10.5", "K1": "1.18.6", "K2": "1.20.2", "K3": "1.22.3", "K4": "1.40.0"}
+VERSIONS = {"K0": "1.10.5", "K1": "1.18.6", "K2": "1.20.2", "K3": "1.22.3", "K4": "1.43.0"}
 
 
 def node(kernel="D", kube_proxy="K2", value=1, *, conntrack=1, expire=1, mode="ipvs", form="systemd", **parts):

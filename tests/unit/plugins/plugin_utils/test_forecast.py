@@ -150,6 +150,26 @@ def test_ipvs_is_gone_in_the_target():
     assert any("1.43" in finding["text"] for finding in result["findings"] if finding["key"] == "ipvs_removal")
 
 
+@pytest.mark.parametrize(
+    ("now", "planned", "starts"),
+    [
+        # nobody has set the gate yet
+        ("1.39.4", "1.40.0", False),
+        ("1.39.4", "1.42.0", False),
+        # it is set
+        ("1.40.1", "1.42.0", True),
+        ("1.40.1", None, True),
+        # there is no gate any more
+        ("1.40.1", "1.43.0", False),
+    ],
+)
+def test_a_feature_gate_that_is_set_stays_set(now, planned, starts):
+    result = forecast(node("E", now, 1), kube_proxy=planned)
+    assert result["modes"]["ipvs"] is starts
+    assert (result["moments"]["reboot"].get("kube_proxy") == "does_not_start") is not starts
+    assert ("no_ipvs_mode" in [row["key"] for row in result["transitions"]]) is not starts
+
+
 def test_other_modes_are_not_concerned():
     result = forecast(node("D", "1.20.2", 0, mode="iptables"), kube_proxy="1.22.0")
     assert (result["verdict"], result["transitions"]) == ("not_applicable", [])

@@ -61,12 +61,48 @@ def test_kube_proxy_that_insists_on_the_sysctl_does_not_start_without_it():
     assert verdict["plan"]["action"] == "upgrade_kernel"
 
 
+@pytest.mark.parametrize(("version", "effective"), [("1.40.0", None), ("1.42.3", None), ("1.43.0", "ipvs"), ("1.43.0", None)])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_no_ipvs_mode_from_1_40_on(kernel):
-    verdict = judge(node(kernel, "K4"))
+def test_no_ipvs_mode_from_1_40_on(kernel, version, effective):
+    facts = node(kernel, version)
+    facts["kube_proxy"]["mode_effective"] = effective
+    verdict = judge(facts)
     assert verdict["moments"]["reboot"]["kube_proxy"] == "does_not_start"
     assert "kube_proxy_cannot_start" in keys(verdict)
     assert verdict["plan"]["action"] == ("upgrade_kernel" if kernel == "A" else "switch_mode")
+
+
+@pytest.mark.parametrize("version", ["1.40.0-alpha.1", "1.40.1", "1.42.9"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_one_that_runs_in_ipvs_mode_all_the_same_starts_again(kernel, version):
+    """From 1.40 to 1.42 a feature gate decides; where kube-proxy was seen in IPVS mode it is set."""
+    verdict, before = judge(node(kernel, version, 1)), judge(node(kernel, "1.39.0", 1))
+    assert "kube_proxy_cannot_start" not in keys(verdict)
+    assert "ipvs_removal" in keys(verdict)
+    assert [(entry["value"], entry["verdict"]) for entry in verdict["moments"].values()] == [
+        (entry["value"], entry["verdict"]) for entry in before["moments"].values()
+    ]
+    assert verdict["plan"]["action"] == before["plan"]["action"]
+
+
+def test_one_that_does_not_run_was_not_seen_in_ipvs_mode():
+    facts = node("E", "1.40.1", 1)
+    facts["kube_proxy"]["running"] = False
+    assert "kube_proxy_cannot_start" in keys(judge(facts))
+
+
+@pytest.mark.parametrize(
+    ("version", "runs", "behaviour"),
+    [
+        ("1.40.1", False, ("fail", "K4", "inferred")),
+        ("1.40.1", True, ("leave", "K3", "inferred")),
+        ("1.43.0", True, ("fail", "K4", "reported")),
+        ("1.39.0", True, ("leave", "K3", "proven")),
+    ],
+)
+def test_how_sure_the_end_of_ipvs_mode_is(version, runs, behaviour):
+    found = at_start(version, leading_version("6.1.0"), False, runs)
+    assert (found.action, found.group, found.confidence) == behaviour
 
 
 @pytest.mark.parametrize(
