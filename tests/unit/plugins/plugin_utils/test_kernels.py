@@ -206,6 +206,12 @@ def test_lacks_it(capability, release):
         (REUSE, "3.10.0-327.el7.x86_64"),
         (REUSE, "4.19.90-vhulk1912.2.1.0027"),
         (REUSE, "5.4.56.bsk.10-amd64"),
+        (REUSE, "5.4.143.bsk.8-amd64"),
+        (WEIGHT, "5.4.143.bsk.8-amd64"),
+        # named as Debian's, and Debian's only if uname -v says so
+        (REUSE, "4.19.0-19-loongson-3"),
+        (REUSE, "4.19.0-11-6.acme"),
+        (REUSE, "4.19.0-19-amd64-acme"),
         (WEIGHT, "4.15.0-200-generic"),
         (WEIGHT, "4.19.90-2501.1.0.0001.oe1.x86_64"),
         (WEIGHT, "5.4.119-19-0010"),
@@ -269,6 +275,41 @@ class TestRealVersionBehindTheName:
 
     def test_debian_backport(self):
         assert state(REUSE, "4.19.0-0.bpo.9-amd64", "#1 SMP Debian 4.19.118-2 (2020-04-29)") == "no"
+        assert state(REUSE, "4.19.0-0.bpo.14-amd64", "#1 SMP Debian 4.19.171-2~deb9u1 (2021-02-08)") == "yes"
+
+    @pytest.mark.parametrize(
+        ("release", "uname_version", "row"),
+        [
+            ("5.10.0-30-amd64", "#1 SMP Debian 5.10.218-1 (2024-06-01)", "debian"),
+            ("4.19.0-26-amd64", "#1 SMP Debian 4.19.304-1 (2024-01-09)", "debian_10"),
+            ("4.19.0-9-amd64", "#1 SMP Debian 4.19.118-2+deb10u1 (2020-06-07)", "debian_10"),
+            ("4.19.0-11-cloud-amd64", "#1 SMP Debian 4.19.146-1 (2020-09-17)", "debian_10"),
+            ("4.19.0-12-rt-amd64", "#1 SMP PREEMPT RT Debian 4.19.152-1 (2020-10-18)", "debian_10"),
+            ("4.19.0-17-686-pae", "#1 SMP Debian 4.19.194-3 (2021-07-18)", "debian_10"),
+            ("4.19.0-0.bpo.4-amd64", "#1 SMP Debian 4.19.28-2~bpo9+1 (2019-03-27)", "debian"),
+            ("6.1.0-0.deb11.21-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.90-1~bpo11+1 (2024-05-15)", "debian"),
+            ("5.10.0-28-amd64", "#1 SMP Debian 5.10.209-2 (2024-01-31)", "debian"),
+            ("3.16.0-11-amd64", "#1 SMP Debian 3.16.84-1 (2020-06-09)", "debian"),
+            ("3.16.0-4-amd64", "#1 SMP Debian 3.16.7-ckt25-2+deb8u3 (2016-07-02)", "debian"),
+            ("5.10.0-21-loongson-3", "#1 SMP PREEMPT Debian 5.10.162-1 (2023-01-21)", "debian"),
+            # built from Debian's packaging by others
+            ("5.4.56.bsk.10-amd64", "#5.4.56.bsk.10 SMP Debian 5.4.56.bsk.10 Fri Sep 24 12:17:03 UTC 2021", "velinux"),
+            ("5.4.143.bsk.8-amd64", "#5.4.143.bsk.8 SMP Debian 5.4.143.bsk.8 Wed Jul 20 08:43:36 UTC 2022", "velinux"),
+            ("4.19.0-kali4-amd64", "#1 SMP Debian 4.19.28-2kali1 (2019-03-18)", "any"),
+            ("4.19.0-11-amd64", "#1 SMP Debian 4.19.132-1acme1 (2020-07-24)", "any"),
+            ("4.19.0-11-amd64", "#1 SMP Acme 4.19.67-11 (2020-03-21)", "any"),
+            ("6.1.0-rpi7-rpi-v8", "#1 SMP PREEMPT Debian 1:6.1.63-1+rpt1 (2023-11-24)", "any"),
+            ("4.19.0-19-loongson-3", "#1 SMP pkg_lnd10_4.19.190-7.6 Wed Nov 16 11:12:41 UTC 2022", "any"),
+        ],
+    )
+    def test_debians_own_kernels_and_those_of_others(self, release, uname_version, row):
+        assert find_row(read({"kernel": {"release": release, "version": uname_version}}))["key"] == row
+
+    def test_what_others_build_from_debians_packaging_is_not_known(self):
+        for capability in (REUSE, WEIGHT):
+            assert state(capability, "5.4.143.bsk.8-amd64", "#5.4.143.bsk.8 SMP Debian 5.4.143.bsk.8 Wed Jul 20 08:43:36 UTC 2022") == "unknown"
+        assert state(REUSE, "4.19.0-11-amd64", "#1 SMP Debian 4.19.132-1acme1 (2020-07-24)") == "unknown"
+        assert state(REUSE, "4.19.0-19-loongson-3", "#1 SMP pkg_lnd10_4.19.190-7.6 Wed Nov 16 11:12:41 UTC 2022") == "unknown"
 
     @pytest.mark.parametrize("flavour", ["azure", "gcp", "oracle", "kvm", "generic", "aws"])
     def test_ubuntu_by_version_signature(self, flavour):
