@@ -80,6 +80,8 @@ PAIRS = [
     (REUSE, "5.4.58-talos", "5.4.60-talos"),
     (REUSE, "4.19.121-linuxkit", "4.19.140-linuxkit"),
     (REUSE, "5.4.44-2-pve", "5.4.65-1-pve"),
+    # no kernel of SUSE's
+    (REUSE, "5.3.18-3-pve", "5.4.60-1-pve"),
     (REUSE, "5.4.49+", "5.4.89+"),
     # SUSE
     (REUSE, "4.12.14-lp151.28.59-default", "4.12.14-lp151.28.63-default"),
@@ -117,6 +119,7 @@ def test_threshold(capability, last_without, first_with):
         (WEIGHT, "6.1.0-18-amd64"),
         # a base that contains the fix is enough, whoever took it
         (REUSE, "5.4.241-1-tlinux4-0017"),
+        (REUSE, "5.4.119-1-tlinux4-0009.1"),
         (REUSE, "4.19.193-custom"),
     ],
 )
@@ -197,6 +200,16 @@ def test_lacks_it(capability, release):
         (REUSE, "5.3.18-38.22-azure"),
         (REUSE, "5.3.18-59.27-default"),
         (REUSE, "5.3.18-24.86-default"),
+        (REUSE, "5.3.18-lp152.106-default"),
+        (REUSE, "5.3.18-150300.59.106-default"),
+        (REUSE, "5.3.18-050318-generic"),
+        # TencentOS under its other names: what is not known of the one is not known of the other
+        (WEIGHT, "5.4.241-1-tlinux4-0017.10"),
+        (WEIGHT, "5.4.241-19-0017"),
+        (WEIGHT, "5.4.119-1-tlinux4-0008"),
+        (REUSE, "5.4.32-1-tlinux4-0001"),
+        (REUSE, "4.14.105-1-tlinux3-0023.1"),
+        (REUSE, "3.10.107-1-tlinux2-0048"),
         (REUSE, "4.15.0-1096-azure"),
         (REUSE, "4.15.0-1090-gcp"),
         (REUSE, "5.4.0-1060-azure"),
@@ -253,6 +266,8 @@ def test_unknown_is_an_answer(capability, release):
         (REUSE, "4.18.0-348.el8.bclinux.x86_64"),
         (REUSE, "4.18.0-372.19.1.an8_6.x86_64"),
         (REUSE, "4.19.90-2107.6.0.0100.oe1.bclinux.x86_64"),
+        (REUSE, "4.19.90-2107.6.0.0192.8.oe1.bclinux.x86_64"),
+        (REUSE, "4.19.90-2107.6.0.0251.43.oe1.bclinux.aarch64"),
     ],
 )
 def test_an_inferred_yes_needs_the_owners_consent(capability, release):
@@ -260,6 +275,22 @@ def test_an_inferred_yes_needs_the_owners_consent(capability, release):
     entry = judge_kernel(facts, read_policy(None))[capability]
     assert (entry["state"], entry["leaning"], entry["confidence"]) == ("unknown", "yes", "inferred")
     assert judge_kernel(facts, read_policy({"accept_inferred": True}))[capability]["state"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("release", "row"),
+    [
+        ("5.3.18-22-default", "suse_other"),
+        ("5.3.18-lp152.106-default", "suse_other"),
+        ("5.3.18-150300.59.106-preempt", "suse_other"),
+        ("4.12.14-lp150.12.82-default", "suse_other"),
+        ("4.12.14-95.54-default", "suse_other"),
+        ("5.3.18-3-pve", "proxmox"),
+        ("5.3.18-050318-generic", "any"),
+    ],
+)
+def test_a_version_that_is_not_suses_alone(release, row):
+    assert find_row(read({"kernel": {"release": release}}))["key"] == row
 
 
 class TestRealVersionBehindTheName:
@@ -354,6 +385,12 @@ class TestOtherEvidence:
         assert state(REUSE, "4.14.105-19-0013", "#1 SMP Tue Jun 23 10:00:00 CST 2020") == "yes"
         assert state(REUSE, "4.14.105-19-0013", "#1 SMP Mon Jun 22 10:00:00 CST 2020") == "no"
         assert state(REUSE, "4.14.105-19-0012", "#1 SMP Thu Jun 25 10:00:00 CST 2020") == "unknown"
+
+    def test_tencent_under_its_inner_names(self):
+        assert state(REUSE, "4.14.105-1-tlinux3-0020", "#1 SMP Tue Jun 23 12:00:00 CST 2020") == "unknown"
+        assert state(REUSE, "4.14.105-1-tlinux3-0011", "#1 SMP Mon Jun 22 12:00:00 CST 2020") == "no"
+        assert state(WEIGHT, "4.14.105-1-tlinux3-0020", "#1 SMP Tue Jun 23 12:00:00 CST 2020") == "no"
+        assert state(FLUSH, "4.14.105-1-tlinux3-0020", "#1 SMP Tue Jun 23 12:00:00 CST 2020") == "no"
 
     def test_tencent_switch(self):
         def judged(value):
