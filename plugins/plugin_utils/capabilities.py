@@ -23,6 +23,8 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.probed import kerne
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.release import Version, build_date, leading_version, version
 
 UNKNOWN = "unknown"
+# Surest first.
+CONFIDENCES = ("proven", "strong", "reported", "inferred")
 
 
 def _answer(state: str, evidence: str, entry: dict, **more) -> dict:
@@ -88,30 +90,38 @@ def _mainline(capability: str, base: Version | None) -> dict | None:
     return _answer("yes", "version", entry)
 
 
-def _stable(capability: str, base: Version, meaning: str, row: dict) -> dict | None:
-    """What kernel.org's own BASE has. A line that is only based on it (at_least) can have more, never less."""
+def _weaker(*words: str) -> str:
+    return max(words, key=CONFIDENCES.index)
+
+
+def _stable(capability: str, base: Version, reading: dict, row: dict) -> dict | None:
+    """What kernel.org's own BASE has. A line that is only based on it (at_least) can have more, never less.
+
+    That a line has nothing more (exact) is a claim of its own: a "no" is not surer than that.
+    """
     upstream = _upstream(capability)
     branch = f"{base.major}.{base.minor}"
     entry = next((item for item in upstream["stable"] if item["branch"] == branch), None)
     if entry and "from" in entry and base >= version(entry["from"]):
         return _answer("yes", "version", entry, row=row["key"])
-    if meaning != "exact" or base.is_prerelease:
+    if reading.get("meaning") != "exact" or base.is_prerelease:
         return None
-    return _answer("no", "version", entry, row=row["key"]) if entry else _answer(upstream["others"]["state"], "version", upstream["others"], row=row["key"])
+    state, entry = ("no", entry) if entry else (upstream["others"]["state"], upstream["others"])
+    return {**_answer(state, "version", entry, row=row["key"]), "confidence": _weaker(entry["confidence"], reading.get("confidence", entry["confidence"]))}
 
 
-def _base(row: dict, facts: NodeFacts) -> tuple[Version | None, str]:
-    """The real kernel.org version of a kernel and how much it says, as its row reads it."""
-    reading = row.get("base")
+def _base(row: dict, facts: NodeFacts) -> tuple[Version | None, dict]:
+    """The real kernel.org version of a kernel, and the `base` of its row, which says how much that means."""
+    reading = row.get("base") or {}
     found = expression(reading["pattern"]).search(_field(facts, reading["read"])) if reading else None
-    return (leading_version(found.group(1)) if found else None), (reading or {}).get("meaning", "at_least")
+    return (leading_version(found.group(1)) if found else None), reading
 
 
 def _from_version(capability: str, row: dict | None, facts: NodeFacts) -> dict | None:
     if row is None:
         return None
-    base, meaning = _base(row, facts)
-    return None if base is None else _mainline(capability, base) or _stable(capability, base, meaning, row)
+    base, reading = _base(row, facts)
+    return None if base is None else _mainline(capability, base) or _stable(capability, base, reading, row)
 
 
 def _from_sysctl(capability: str, facts: NodeFacts) -> dict | None:
@@ -176,7 +186,7 @@ def has_sysctl(facts: NodeFacts) -> bool | None:
     count = _line_number(row, facts)
     if "sysctl_from" in row and count is not None:
         return count >= version(row["sysctl_from"])
-    return False if _base(row, facts)[1] == "exact" else None
+    return False if _base(row, facts)[1].get("meaning") == "exact" else None
 
 
 def kernel_letter(facts: NodeFacts, capabilities: dict) -> str | None:
@@ -257,8 +267,9 @@ def judge_kernel(facts: NodeFacts, policy: Policy) -> dict[str, dict]:
     """Each capability of the node's kernel: {state: yes|no|unknown, evidence, confidence, source, ...}."""
     judged = {capability: _judge(capability, facts, policy) for capability in CAPABILITIES}
     flush, reuse = judged["flushes_deleted"], judged["reuse_without_drop"]
-    # The flush was written on top of the fix and does not build without it.
-    if flush["state"] == "yes" and reuse["state"] == UNKNOWN:
+    # The flush was written on top of the fix and does not build without it: better evidence of it is better evidence of the fix.
+    guessed = reuse["state"] == "no" and _is_weak(reuse) and reuse["evidence"] != "operator" and "confidence" in flush and not _is_weak(flush)
+    if flush["state"] == "yes" and (reuse["state"] == UNKNOWN or guessed):
         judged["reuse_without_drop"] = dict(flush)
     if reuse["state"] == "no" and flush["state"] == UNKNOWN:
         judged["flushes_deleted"] = {**{key: reuse[key] for key in ("evidence", "confidence", "source")}, "state": "no"}

@@ -19,14 +19,16 @@ REUSE, WEIGHT = "reuse_without_drop", "respects_zero_weight"
 def safe_value(capabilities: dict, facts: NodeFacts) -> int | None:
     """The value that is safe on this kernel in IPVS mode, or None.
 
-    1 where reused connections cost nothing. 0 only where they do and where weight 0 is respected all the same.
+    1 where reused connections cost nothing. 0 only where they do and where weight 0 is respected all the same: where that they do is merely
+    inferred the kernel may have the fix, and 0 would be wrong there.
     """
     if facts.value_absent:
         return None
-    reuse = capabilities[REUSE]["state"]
-    if reuse == "yes":
+    reuse = capabilities[REUSE]
+    if reuse["state"] == "yes":
         return 1
-    return 0 if reuse == "no" and capabilities[WEIGHT]["state"] == "yes" else None
+    inferred = reuse.get("confidence") == "inferred" and reuse.get("evidence") != "operator"
+    return 0 if reuse["state"] == "no" and not inferred and capabilities[WEIGHT]["state"] == "yes" else None
 
 
 def _plan(action: str, reason: str, value: int | None = None, rests_on: tuple[str, ...] = (), **more) -> dict:

@@ -106,6 +106,7 @@ def _base(row: dict) -> list[str]:
         return []
     base = row["base"]
     older = "an older one lacks it" if base["meaning"] == "exact" else "it may have patches of its own, so that an older one says nothing"
+    older += f" ({base['confidence']})" if "confidence" in base else ""
     return [f"* Its [kernel.org](#kernelorg) version stands in {FIELDS[base['read']]}, {code(base['pattern'])}; {older}."]
 
 

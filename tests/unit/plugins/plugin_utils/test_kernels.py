@@ -416,6 +416,55 @@ class TestOtherEvidence:
         assert state(REUSE, "3.10.0-1160.119.1.el7.x86_64", changelog=found) == "yes"
         assert state(REUSE, "3.10.0-1160.59.1.el7.x86_64", changelog=found) == "no"
 
+    @pytest.mark.parametrize(
+        "release",
+        [
+            "5.4.50-1.ph3",
+            "4.19.124-flatcar",
+            "5.4.50-talos",
+            "4.19.121-linuxkit",
+            "5.3.18-3-pve",
+            "5.4.50-1.el7.elrepo.x86_64",
+            "4.19.112+",
+            "5.4.50",
+            "4.14.171-105.231.amzn1.x86_64",
+        ],
+    )
+    def test_a_line_of_which_nobody_has_checked_that_its_version_is_all(self, release):
+        """Without other evidence it lacks what its version lacks; a changelog that names the fix is better evidence."""
+        alone = judge_kernel(read({"kernel": {"release": release}}), read_policy(None))[REUSE]
+        assert (alone["state"], alone["evidence"], alone["confidence"]) == ("no", "version", "inferred")
+        found = {"package": "linux", "found": {REUSE: "- ipvs: allow connection reuse for unconfirmed conntrack"}}
+        named = judge_kernel(read({"kernel": {"release": release, "changelog": found}}), read_policy(None))[REUSE]
+        assert (named["state"], named["evidence"], named["confidence"]) == ("yes", "changelog", "proven")
+
+    def test_a_changelog_that_names_the_flush_names_what_it_was_built_on(self):
+        found = {"found": {FLUSH: "- ipvs: queue delayed work to expire no destination connections if expire_nodest_conn=1"}}
+        assert state(REUSE, "5.4.50-1.ph3", changelog=found) == "yes"
+        # What was read in the source is not changed by that.
+        assert state(REUSE, "4.18.0-193.el8.x86_64", changelog=found) == "no"
+
+    @pytest.mark.parametrize(
+        ("release", "uname_version", "confidence"),
+        [
+            ("4.14.193-149.317.amzn2.x86_64", None, "strong"),
+            ("4.19.0-8-amd64", "#1 SMP Debian 4.19.98-1 (2020-01-26)", "proven"),
+            # of 5.5.y itself it is only inferred
+            ("5.5.13-1.amzn2.x86_64", None, "inferred"),
+        ],
+    )
+    def test_a_line_that_was_checked_is_believed_more_than_its_changelog(self, release, uname_version, confidence):
+        kernel = {"release": release, "version": uname_version}
+        answer = judge_kernel(read({"kernel": kernel}), read_policy(None))[REUSE]
+        assert (answer["state"], answer["confidence"]) == ("no", confidence)
+        found = {"found": {REUSE: "- ipvs: allow connection reuse for unconfirmed conntrack"}}
+        assert state(REUSE, release, uname_version, changelog=found) == ("yes" if confidence == "inferred" else "no")
+
+    def test_a_version_that_has_the_fix_is_as_sure_as_it_was(self):
+        for release in ("5.4.59-1.ph3", "4.19.145-flatcar", "5.4.65-1-pve", "5.4.59", "4.14.200-116.320.amzn1.x86_64"):
+            answer = judge_kernel(read({"kernel": {"release": release}}), read_policy(None))[REUSE]
+            assert (answer["state"], answer["confidence"]) == ("yes", "proven")
+
     def test_probe_goes_before_tables(self):
         assert state(REUSE, "5.4.0-48-generic", probe={REUSE: "no"}) == "no"
         assert state(REUSE, "weird-kernel", probe={REUSE: {"state": "yes"}}) == "yes"

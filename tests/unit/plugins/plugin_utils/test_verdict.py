@@ -276,6 +276,19 @@ class TestSafeValue:
         policy = {"capabilities": {"reuse_without_drop": "no", "respects_zero_weight": "yes"}}
         assert safe_conn_reuse_mode(node("C"), policy) == 0
 
+    def test_no_zero_on_a_kernel_that_lacks_the_fix_only_by_inference(self):
+        """A changelog that is cut may name the later fix alone."""
+        facts = node("5.4.50-1.ph3", "K2")
+        facts["kernel"]["changelog"] = {"package": "linux", "found": {"respects_zero_weight": "- ipvs: Fix reuse connection if RS weight is 0"}}
+        verdict = judge(facts)
+        assert [verdict["capabilities"][name]["state"] for name in ("reuse_without_drop", "respects_zero_weight")] == ["no", "yes"]
+        assert safe_conn_reuse_mode(facts) is None
+        assert verdict["plan"]["action"] == "decide"
+
+    @pytest.mark.parametrize("release", ["5.4.50-1.ph3", "4.19.112+", "4.19.124-flatcar"])
+    def test_where_nothing_else_is_known_the_owner_still_decides(self, release):
+        assert judge(node(release, "K2", 1))["plan"]["action"] == "decide"
+
     def test_none_outside_ipvs_mode(self):
         for mode in ("iptables", "nftables", None):
             assert safe_conn_reuse_mode(node("D", mode=mode)) is None
