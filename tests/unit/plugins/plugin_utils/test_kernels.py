@@ -120,6 +120,8 @@ def test_threshold(capability, last_without, first_with):
         # a base that contains the fix is enough, whoever took it
         (REUSE, "5.4.241-1-tlinux4-0017"),
         (REUSE, "5.4.119-1-tlinux4-0009.1"),
+        (REUSE, "5.4.119-19.0009.28"),
+        (REUSE, "5.4.119-20.0009.20"),
         (REUSE, "4.19.193-custom"),
     ],
 )
@@ -138,6 +140,7 @@ def test_has_it(capability, release):
         (REUSE, "4.9.337"),
         (REUSE, "4.9.0-13-amd64"),
         (REUSE, "4.9.140-tegra"),
+        (REUSE, "4.9.168-016.ali3000.alios7.x86_64"),
         (REUSE, "4.4.0-187-generic"),
         (REUSE, "4.4.0-210-generic"),
         (REUSE, "4.4.302"),
@@ -145,6 +148,7 @@ def test_has_it(capability, release):
         (REUSE, "4.19.91-19.2.al7.x86_64"),
         (WEIGHT, "4.19.90-2412.3.0.0308.oe1.x86_64"),
         (WEIGHT, "5.4.119-19-0009.11"),
+        (WEIGHT, "5.4.119-19.0009.11"),
         (WEIGHT, "4.14.105-19-0022"),
         (WEIGHT, "4.15.0-165-generic"),
         (FLUSH, "4.18.0-372.32.1.el8_6.x86_64"),
@@ -207,6 +211,11 @@ def test_lacks_it(capability, release):
         (WEIGHT, "5.4.241-1-tlinux4-0017.10"),
         (WEIGHT, "5.4.241-19-0017"),
         (WEIGHT, "5.4.119-1-tlinux4-0008"),
+        (WEIGHT, "5.4.241-24.0017.23"),
+        (WEIGHT, "5.4.241-30.0017.oc8.x86_64"),
+        (WEIGHT, "5.4.119-19.0009.28"),
+        (REUSE, "3.10.107-1-tlinux2_kvm_guest-0049"),
+        (REUSE, "4.4.0-19041-Microsoft"),
         (REUSE, "5.4.32-1-tlinux4-0001"),
         (REUSE, "4.14.105-1-tlinux3-0023.1"),
         (REUSE, "3.10.107-1-tlinux2-0048"),
@@ -428,6 +437,7 @@ class TestOtherEvidence:
             "4.19.112+",
             "5.4.50",
             "4.14.171-105.231.amzn1.x86_64",
+            "4.9.168-016.ali3000.alios7.x86_64",
         ],
     )
     def test_a_line_of_which_nobody_has_checked_that_its_version_is_all(self, release):
@@ -449,6 +459,9 @@ class TestOtherEvidence:
         [
             ("4.14.193-149.317.amzn2.x86_64", None, "strong"),
             ("4.19.0-8-amd64", "#1 SMP Debian 4.19.98-1 (2020-01-26)", "proven"),
+            ("4.9.201-tegra", None, "strong"),
+            ("4.9.0-13-amd64", None, "strong"),
+            ("4.9.0-19-amd64", "#1 SMP Debian 4.9.320-2 (2022-06-30)", "strong"),
             # of 5.5.y itself it is only inferred
             ("5.5.13-1.amzn2.x86_64", None, "inferred"),
         ],
