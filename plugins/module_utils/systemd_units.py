@@ -33,9 +33,23 @@ UNIT_PATH = (
     '/run/systemd/generator.late',
 )
 CGROUPS = ('/sys/fs/cgroup/system.slice/', '/sys/fs/cgroup/systemd/system.slice/', '/sys/fs/cgroup/unified/system.slice/')
-UNITS = re.compile(r'^[^/]+\.(?:service|timer)$')
+UNITS = re.compile(r'^[^/]+\.(?:service|timer|target|socket|path)$')
+# Those that another name of theirs matters for.
+WITH_ALIASES = ('.service', '.timer', '.target')
+# Settings of [Unit] that start others; Requisite= and After= do not (systemd.unit(5)).
+PULLS = ('Wants', 'Requires', 'BindsTo', 'Upholds')
 # What starts the service of the same name.
 ACTIVATORS = ('.timer', '.path', '.socket')
+# systemd starts these at boot, by way of default.target or of a device that is there (systemd.special(7)). Whether anything wants the passive ones
+# among them is not looked up: what is found too much here is told, what is found too little is not.
+BOOT_TARGETS = frozenset(
+    kind + '.target'
+    for kind in (
+        'default multi-user graphical basic sysinit local-fs local-fs-pre remote-fs remote-fs-pre network network-pre network-online nss-lookup '
+        'nss-user-lookup paths sockets timers swap slices time-set time-sync cryptsetup cryptsetup-pre veritysetup integritysetup getty getty-pre '
+        'machines rpcbind first-boot-complete bluetooth printer smartcard sound usb-gadget runlevel2 runlevel3 runlevel4 runlevel5'
+    ).split()
+)
 # Ends of OnCalendar expressions (systemd.time(7)) and the seconds that they, or the number in them, stand for.
 CALENDAR_FORMS = (
     (r'\*:\*:\*$', 1),
@@ -119,6 +133,18 @@ def parse_unit(text, path):
     return entries
 
 
+def expanded(text, name):
+    """TEXT of the unit NAME with those specifiers of systemd.unit(5) filled in that its name alone tells."""
+    if '%' not in text:
+        return text
+    stem = name.rpartition('.')[0]
+    prefix, dummy, instance = stem.partition('@')
+    known = {'%': '%', 'n': name, 'N': stem, 'p': prefix, 'i': instance, 'j': prefix.rpartition('-')[2]}
+    for plain, raw in (('P', prefix), ('I', instance), ('J', known['j'])):
+        known[plain] = re.sub(r'\\x([0-7][0-9a-f])', lambda found: chr(int(found.group(1), 16)), raw.replace('-', '/'))
+    return re.sub('%(.)', lambda found: known.get(found.group(1), found.group(0)), text)
+
+
 class Unit(object):
     """One unit: its file, its drop-ins, and the settings of all of them together.
 
@@ -135,7 +161,7 @@ class Unit(object):
     @property
     def enabled(self):
         """Whether something starts this unit at boot, or it runs now."""
-        return not self.masked and self._units.is_enabled(self.name)
+        return self._units.is_enabled(self.name)
 
     def values(self, section, key):
         """All values of a setting that are in force, [{value, path, line}]: an empty one takes back those before it."""
@@ -156,8 +182,10 @@ class Unit(object):
         return [(key, entry) for key in keys for entry in self.values('Service', key)]
 
     def names_of(self, *keys):
-        """The set of unit names that settings of [Unit] list."""
-        return set(name for key in keys for entry in self.values('Unit', key) for name in entry['value'].split())
+        """The set of unit names that settings of [Unit] list. An empty one takes none of them back (systemd.unit(5))."""
+        return set(
+            expanded(name, self.name) for section, key, value, dummy, dummy in self.entries if section == 'Unit' and key in keys for name in value.split()
+        )
 
 
 class Units(object):
@@ -167,7 +195,7 @@ class Units(object):
         self._node = node
         self._names, self._drop_in_directories, self._wanted_by = {}, {}, {}
         self._units = {}
-        self._aliases = self._timers = None
+        self._aliases = self._timers = self._starts = None
         seen = set()
         for directory in UNIT_PATH:
             identity = node.identity(directory)
@@ -191,12 +219,18 @@ class Units(object):
         if self._aliases is None:
             self._aliases = {}
             for name, path in self._names.items():
+                if not name.endswith(WITH_ALIASES):
+                    continue
                 target = (self._node.link(path) or '').rpartition('/')[2]
                 if target and target != name and (target in self._names or _template_of(target) in self._names):
                     self._aliases[name] = target
         return self._aliases
 
-    def _all_names(self, name):
+    def real_name(self, name):
+        """The name of the unit that NAME stands for."""
+        return self._real_names().get(name, name)
+
+    def all_names(self, name):
         """A unit's own name and its aliases."""
         return [name] + sorted(alias for alias, real in self._real_names().items() if real == name)
 
@@ -228,9 +262,9 @@ class Units(object):
 
     def find(self, name):
         """The Unit of this name, or None if it has neither a file nor drop-ins. An alias gives the unit that it stands for."""
-        name = self._real_names().get(name, name)
+        name = self.real_name(name)
         if name not in self._units:
-            path, names = self._file_of(name), self._all_names(name)
+            path, names = self._file_of(name), self.all_names(name)
             if path is None and name + '.d' not in self._drop_in_directories:
                 self._units[name] = None
             else:
@@ -238,18 +272,52 @@ class Units(object):
                 self._units[name] = Unit(self._node, self, name, path, self._drop_ins_of(names), masked)
         return self._units[name]
 
-    def wanted_by(self, name):
+    def with_files(self):
+        """The names of all units that have a file or drop-ins, templates and aliases left out."""
+        found = set(self._names).union(name for name in self._wanted_by if _template_of(name) in self._names)
+        found.update(name[:-2] for name in self._drop_in_directories if UNITS.match(name[:-2]) and '-.' not in name)
+        return sorted(name for name in found if '@.' not in name and name not in self._real_names())
+
+    def is_instance(self, name):
+        """Whether NAME is an instance of a template that has a file."""
+        return _template_of(name) != name and _template_of(name) in self._names
+
+    def linked_by(self, name):
         """The set of names of the units that want or require this one through a link."""
-        return set(wanter for known in self._all_names(name) for wanter in self._wanted_by.get(known, ()))
+        return set(self.real_name(wanter) for known in self.all_names(name) for wanter in self._wanted_by.get(known, ()))
+
+    @property
+    def starts(self):
+        """unit_starts.UnitStarts of these units. Most nodes need none: a link of a target tells what is started at boot."""
+        if self._starts is None:
+            from ansible_collections.kubeproxy.ipvs.plugins.module_utils.unit_starts import UnitStarts
+
+            self._starts = UnitStarts(self)
+        return self._starts
+
+    def begins(self, name):
+        """Whether a unit that starts others is itself there after a boot, whatever starts it."""
+        if not BOOT_TARGETS.isdisjoint(self.all_names(name)) or self.is_active(name):
+            return True
+        if self._file_of(name):
+            return False
+        # Units of devices and the like have no files; and of a tree nobody knows what was not collected.
+        return not self._node.live or not UNITS.match(name)
+
+    def activators_of(self, name):
+        """The names of those units of the same name that start a service when something happens."""
+        stem, dummy, kind = name.rpartition('.')
+        found = [stem + ending for ending in ACTIVATORS] if kind == 'service' else []
+        return [activator for activator in found if activator in self._names or activator in self._wanted_by]
 
     def is_enabled(self, name):
         """Whether something starts this unit at boot, or it runs now."""
-        if self.wanted_by(name) or self.is_active(name):
-            return True
-        stem, dummy, kind = name.rpartition('.')
-        if kind != 'service':
+        unit = self.find(name)
+        if unit is not None and unit.masked:
             return False
-        return any(stem + ending in self._wanted_by for ending in ACTIVATORS) or name in self._started_by_timers()
+        if any(self.begins(wanter) for wanter in self.linked_by(name)) or self.is_active(name):
+            return True
+        return self.starts.reach(name)
 
     def is_active(self, name):
         """Whether the unit has a control group, that is, runs now."""
@@ -260,10 +328,10 @@ class Units(object):
         if self._timers is None:
             self._timers = {}
             for timer_name in self.names('.timer'):
-                timer = self.find(timer_name) if self.wanted_by(timer_name) or self.is_active(timer_name) else None
-                if timer is not None and not timer.masked:
+                timer = self.find(timer_name) if self.is_enabled(timer_name) else None
+                if timer is not None:
                     service = timer.value('Timer', 'Unit') or timer_name.rpartition('.')[0] + '.service'
-                    self._timers[self._real_names().get(service, service)] = (timer_name, _period_of_timer(timer))
+                    self._timers[self.real_name(service)] = (timer_name, _period_of_timer(timer))
         return self._timers
 
     def period_of(self, name):

@@ -13,7 +13,7 @@ import os
 import re
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import MODPROBE, WRITE, place_of, read_actions
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import PULLS, split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, writer
 
 SCRIPT_LIMIT = 256 * 1024
@@ -24,9 +24,9 @@ KUBELETS = ('kubelet', 'k3s', 'rke2', 'kubelite', 'k0s')
 EMBEDDED_FORMS = ('k3s', 'rke2', 'microk8s')
 # Units that apply the sysctl files at boot, or run what is looked at elsewhere.
 KNOWN = ('systemd-sysctl.service', 'procps.service', 'ufw.service', 'tuned.service', 'rc-local.service', 'rc.local.service')
-DEPENDENCIES = ('PartOf', 'Requires', 'BindsTo')
 MAXIMUM_PATHS = 8
 MAXIMUM_LINES = 200
+MAXIMUM_INSTANCES = 200
 _PATH = re.compile(r'(?:^|[\s;&|("\'=])(/[\w.@+/-]+)', re.UNICODE)
 
 
@@ -119,29 +119,21 @@ class _Role(object):
         self.kind = 'kubelet_pre_start' if is_kubelet else 'unit'
         self.timer = units.timer_of(unit.name)
         self.period = units.period_of(unit.name)
-        starts = _starts_again_with(unit, units)
+        starts = units.starts.again_with(unit)
+        # Whatever starts kube-proxy on this node, that runs.
+        self.with_own = self.is_own or (own is not None and own in units.starts.pulled_by(unit.name))
         self.moments = []
         if is_kube_proxy or self.is_own or starts & set([own, 'kube-proxy.service']):
             self.moments.append(KUBE_PROXY_RESTART)
         if is_kubelet or any(_is_kubelet_name(name) for name in starts):
             self.moments.append(KUBELET_RESTART)
         self.moments.append(REBOOT)
-        after = unit.names_of('After') | starts
+        after = set(alias for name in unit.names_of('After') for alias in units.all_names(units.real_name(name))) | starts
         self.comes_late = own in after or 'kube-proxy.service' in after or any(_is_kubelet_name(name) for name in after)
 
 
 def _is_kubelet_name(name):
     return re.split(r'[-.]', name)[0] in KUBELETS
-
-
-def _starts_again_with(unit, units):
-    """The units whose restart runs this one's commands again (systemd.unit(5)).
-
-    A dependency restarts a unit only while that is active, which a oneshot without RemainAfterExit= is not; but such a one is started
-    again by whatever wants it.
-    """
-    stays = (unit.value('Service', 'Type') or 'simple') != 'oneshot' or (unit.value('Service', 'RemainAfterExit') or '').lower() in ('yes', 'true', '1', 'on')
-    return unit.names_of(*DEPENDENCIES) if stays else units.wanted_by(unit.name)
 
 
 def _of_command(unit, phase, entry, actions, role, in_time, waited, result_of):
@@ -160,7 +152,7 @@ def _of_command(unit, phase, entry, actions, role, in_time, waited, result_of):
         waits = waited or shell_text.waits(text)
         moments, reason = list(role.moments), None
         period = role.period or shell_text.loop_seconds(text, action.line)
-        if unit.masked or not (unit.enabled or role.is_own):
+        if unit.masked or not (unit.enabled or role.with_own):
             moments, reason, period = [], 'unit is masked' if unit.masked else 'unit is not enabled', None
         elif phase != 'ExecStartPost' and not (loads or waits or period):
             # Before kube-proxy has run on this boot there is no such key, unless somebody loads ip_vs.
@@ -204,11 +196,17 @@ def read_unit_writers(node, units, kube_proxy, in_time, result_of):
 
     in_time: whether ip_vs is loaded early at boot. result_of: function of an Action that gives (value, file it comes from).
     """
-    found = []
-    for name in units.names():
+    found, known = [], set(units.names())
+    pending = sorted(known, reverse=True)
+    while pending:
+        name = pending.pop()
         unit = units.find(name)
         if unit is None or name in KNOWN:
             continue
+        # An instance that a setting alone names has no file that would list it.
+        instances = [wanted for wanted in unit.names_of(*PULLS) if units.is_instance(wanted) and wanted.endswith('.service') and wanted not in known]
+        pending.extend(instances[:MAXIMUM_INSTANCES])
+        known.update(instances)
         commands = [(phase, entry, actions_of(node, entry['value']) if _worth_reading(entry['value']) else []) for phase, entry in unit.commands()]
         if any(actions for dummy, dummy, actions in commands):
             found.extend(_of_unit(unit, commands, _Role(unit, units, kube_proxy), in_time, result_of))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units, parse_unit, seconds_of, split_command
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units, expanded, parse_unit, seconds_of, split_command
 
 ETC, VENDOR = "/etc/systemd/system/", "/usr/lib/systemd/system/"
 WANTED = ETC + "multi-user.target.wants/"
@@ -40,7 +40,7 @@ class TestEnabled:
             ({}, False),
             ({WANTED + "a.service": ("link", VENDOR + "a.service")}, True),
             ({VENDOR + "other.service.requires/a.service": ("link", "../a.service")}, True),
-            ({VENDOR + "a.socket": "", ETC + "sockets.target.wants/a.socket": ("link", VENDOR + "a.socket")}, True),
+            ({VENDOR + "a.socket": "[Socket]\n", ETC + "sockets.target.wants/a.socket": ("link", VENDOR + "a.socket")}, True),
             ({VENDOR + "x.timer": "[Timer]\nUnit=a.service\nOnBootSec=1\n", ETC + "timers.target.wants/x.timer": ("link", VENDOR + "x.timer")}, True),
             ({VENDOR + "x.timer": "[Timer]\nUnit=a.service\nOnBootSec=1\n"}, False),
             ({ETC + "a.service": ("link", "/dev/null"), WANTED + "a.service": ("link", VENDOR + "a.service")}, False),
@@ -48,6 +48,146 @@ class TestEnabled:
     )
     def test_enabled(self, tree, files, expected):
         assert Units(tree({**self.unit, **files})).find("a.service").enabled is expected
+
+
+class TestEnabledBySettings:
+    """Units that no link of a target starts, but a setting of another unit or a command."""
+
+    unit = {VENDOR + "a.service": "[Service]\nType=oneshot\nExecStart=/bin/a\n"}
+    other = {VENDOR + "b.service": "[Service]\nExecStart=/bin/b\n"}
+    enabled = {WANTED + "b.service": ("link", VENDOR + "b.service")}
+
+    def enabled_in(self, tree, *parts):
+        files = dict(self.unit)
+        for part in parts:
+            files.update(part)
+        return Units(tree(files)).find("a.service").enabled
+
+    @pytest.mark.parametrize(
+        ("setting", "expected"),
+        [
+            ("Wants=a.service", True),
+            ("Requires=x.service a.service", True),
+            ("BindsTo=a.service", True),
+            ("Upholds=a.service", True),
+            ("Wants=a.service\nWants=", True),
+            ("Wants=%p-%N.service %%.service", False),
+            ("Requisite=a.service", False),
+            ("After=a.service", False),
+            ("PartOf=a.service", False),
+        ],
+    )
+    def test_settings(self, tree, setting, expected):
+        text = f"[Unit]\n{setting}\n[Service]\nExecStart=/bin/b\n"
+        assert self.enabled_in(tree, {VENDOR + "b.service": text}, self.enabled) is expected
+        assert self.enabled_in(tree, {VENDOR + "b.service": text}) is False
+
+    def test_a_drop_in(self, tree):
+        drop_in = {ETC + "b.service.d/1.conf": "[Unit]\nRequires=a.service\n"}
+        assert self.enabled_in(tree, self.other, self.enabled, drop_in) is True
+        assert self.enabled_in(tree, self.other, drop_in) is False
+
+    def test_a_link_of_a_unit_that_nothing_starts(self, tree):
+        link = {ETC + "b.service.wants/a.service": ("link", VENDOR + "a.service")}
+        assert self.enabled_in(tree, self.other, link) is False
+        assert self.enabled_in(tree, self.other, link, self.enabled) is True
+
+    @pytest.mark.parametrize("started", [True, False])
+    def test_a_chain(self, tree, started):
+        files = {
+            ETC + "own.target": "[Unit]\nWants=a.service\n",
+            ETC + "c.service": "[Unit]\nRequires=own.target\n[Service]\nExecStart=/bin/c\n",
+            VENDOR + "b.service": "[Unit]\nBindsTo=c.service\n[Service]\nExecStart=/bin/b\n",
+        }
+        assert self.enabled_in(tree, files, self.enabled if started else {}) is started
+
+    def test_a_drop_in_of_a_target(self, tree):
+        assert self.enabled_in(tree, {ETC + "multi-user.target.d/a.conf": "[Unit]\nWants=a.service\n"}) is True
+
+    def test_the_default_target(self, tree):
+        files = {ETC + "own.target": "[Unit]\nWants=a.service\n"}
+        assert self.enabled_in(tree, files) is False
+        assert self.enabled_in(tree, files, {ETC + "default.target": ("link", ETC + "own.target")}) is True
+
+    def test_past_a_masked_unit_goes_nothing(self, tree):
+        files = {
+            ETC + "c.service": ("link", "/dev/null"),
+            VENDOR + "c.service": "[Unit]\nWants=a.service\n[Service]\nExecStart=/bin/c\n",
+            VENDOR + "b.service": "[Unit]\nWants=c.service\n[Service]\nExecStart=/bin/b\n",
+            ETC + "c.service.wants/a.service": ("link", VENDOR + "a.service"),
+        }
+        assert self.enabled_in(tree, files, self.enabled) is False
+
+    def test_a_masked_unit_is_not_enabled(self, tree):
+        files = {VENDOR + "b.service": "[Unit]\nWants=a.service\n[Service]\nExecStart=/bin/b\n", ETC + "a.service": ("link", "/dev/null")}
+        assert self.enabled_in(tree, files, self.enabled) is False
+        assert Units(tree({**files, **self.enabled, WANTED + "a.service": ("link", VENDOR + "a.service")})).is_enabled("a.service") is False
+
+    def test_a_circle(self, tree):
+        files = {
+            VENDOR + "a.service": "[Unit]\nWants=b.service\n[Service]\nType=oneshot\nExecStart=/bin/systemctl start b\n",
+            VENDOR + "b.service": "[Unit]\nWants=a.service\n[Service]\nType=oneshot\nExecStart=/bin/systemctl start a\n",
+        }
+        units = Units(tree(files))
+        assert units.find("a.service").enabled is False
+        assert units.starts.again_with(units.find("a.service")) == {"a.service", "b.service"}
+
+    def test_aliases_on_both_sides(self, tree):
+        files = {
+            VENDOR + "b.service": "[Service]\nExecStart=/bin/b\n",
+            ETC + "b2.service": ("link", VENDOR + "b.service"),
+            ETC + "b2.service.d/x.conf": "[Unit]\nWants=a2.service\n",
+            ETC + "a2.service": ("link", VENDOR + "a.service"),
+            WANTED + "b2.service": ("link", VENDOR + "b.service"),
+        }
+        units = Units(tree({**self.unit, **files}))
+        assert units.find("a.service").enabled is True
+        assert units.starts.again_with(units.find("a.service")) == {"b.service", "b2.service", "multi-user.target"}
+
+    def test_a_timer_that_a_setting_starts(self, tree):
+        files = {
+            VENDOR + "a.timer": "[Timer]\nOnUnitActiveSec=30\n",
+            VENDOR + "b.service": "[Unit]\nWants=a.timer\n[Service]\nExecStart=/bin/b\n",
+        }
+        assert Units(tree({**self.unit, **files, **self.enabled})).period_of("a.service") == 30
+        assert Units(tree({**self.unit, **files})).period_of("a.service") is None
+
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [
+            ("/bin/systemctl start a.service", True),
+            ("-/usr/bin/systemctl --no-block restart x a", True),
+            ("/bin/sh -c 'modprobe ip_vs; systemctl start a'", True),
+            ("/bin/systemctl enable --now a", True),
+            ("/bin/systemctl enable a", False),
+            ("/bin/systemctl try-restart a", False),
+            ("/bin/systemctl stop a", False),
+            ("/bin/systemctl", False),
+        ],
+    )
+    def test_a_command_of_systemctl(self, tree, command, expected):
+        other = {VENDOR + "b.service": f"[Service]\nExecStartPre={command}\nExecStart=/bin/b\n"}
+        assert self.enabled_in(tree, other, self.enabled) is expected
+        assert self.enabled_in(tree, other) is False
+
+
+def test_a_chain_without_end_is_walked(tree):
+    files = {f"{ETC}u{number}.service": f"[Unit]\nWants=u{number - 1}.service\n[Service]\nType=oneshot\nExecStart=/bin/a\n" for number in range(1500)}
+    units = Units(tree({**files, WANTED + "u1499.service": ("link", ETC + "u1499.service")}))
+    assert units.find("u0.service").enabled is True
+    assert len(units.starts.again_with(units.find("u0.service"))) == 1500
+
+
+def test_no_more_units_are_read_than_are_asked_for(tree, monkeypatch):
+    files = {f"{VENDOR}{name}": "[Service]\nExecStart=/bin/a\n" for name in ("a.service", "b.service", "c.target")}
+    node = tree({**files, WANTED + "a.service": ("link", VENDOR + "a.service")})
+    read = []
+    monkeypatch.setattr(node, "text", lambda path, text=node.text, **more: read.append(path) or text(path, **more))
+    units = Units(node)
+    assert units.find("a.service").enabled is True
+    assert read == [VENDOR + "a.service"]
+    assert units.find("b.service").enabled is False
+    assert sorted(read) == sorted(files)
 
 
 def test_alias_is_one_unit(tree):
@@ -98,6 +238,18 @@ def test_drop_ins_of_the_type_the_prefix_and_the_unit(tree):
         "/bin/prefix",
         "/bin/own",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("%n %N %p %i", "kube-proxy@a-b.service kube-proxy@a-b kube-proxy a-b"),
+        ("%I %P %j %J", "a/b kube/proxy proxy proxy"),
+        ("%%i %H %", "%i %H %"),
+    ],
+)
+def test_specifiers(text, expected):
+    assert expanded(text, "kube-proxy@a-b.service") == expected
 
 
 def test_timers(tree):

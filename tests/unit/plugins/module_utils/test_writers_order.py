@@ -216,6 +216,93 @@ class TestUnits:
         assert found[ETC + "kubelet.service"]["wins"] == ["kubelet_restart"]
 
 
+class TestUnitsThatSettingsStart:
+    """No link of a target starts these; what a unit says of others does."""
+
+    tune = {ETC + "tune.service": f"[Service]\nType=oneshot\nExecStart=/sbin/sysctl -w {KEY}=0\n"}
+    linked = {WANTED + "kube-proxy.service": ("link", VENDOR + "kube-proxy.service")}
+    proxy = VENDOR + "kube-proxy.service"
+
+    def moments(self, tree, *parts, kube_proxy=PROXY):
+        files = dict(self.tune)
+        for part in parts:
+            files.update(part)
+        return read(tree, files, BOOT, kube_proxy)[ETC + "tune.service"]["moments"]
+
+    @pytest.mark.parametrize(
+        ("setting", "moments"),
+        [
+            ("Wants=tune.service", ["kube_proxy_restart", "reboot"]),
+            ("Requires=tune.service", ["kube_proxy_restart", "reboot"]),
+            ("Requisite=tune.service", []),
+            ("Before=tune.service", []),
+        ],
+    )
+    def test_of_kube_proxy(self, tree, setting, moments):
+        unit = {self.proxy: f"[Unit]\n{setting}\n[Service]\nExecStart=/usr/bin/kube-proxy\n"}
+        assert self.moments(tree, unit, self.linked) == moments
+        # What runs was started, whatever did so.
+        assert self.moments(tree, unit) == moments
+        assert self.moments(tree, unit, self.linked, kube_proxy={"unit": None, "form": None}) == moments
+
+    def test_it_is_as_with_a_link(self, tree):
+        unit = {self.proxy: "[Unit]\nWants=tune.service\n[Service]\nExecStart=/usr/bin/kube-proxy\n"}
+        link = {ETC + "kube-proxy.service.wants/tune.service": ("link", ETC + "tune.service")}
+        assert read(tree, {**self.tune, **unit, **self.linked}, BOOT, PROXY) == read(tree, {**self.tune, **PROXY_UNIT, **self.linked, **link}, BOOT, PROXY)
+
+    def test_a_kube_proxy_that_nothing_starts(self, tree):
+        unit = {self.proxy: "[Unit]\nWants=tune.service\n[Service]\nExecStart=/usr/bin/kube-proxy\n"}
+        assert self.moments(tree, unit, kube_proxy={"unit": None, "form": "daemonset"}) == []
+
+    def test_of_a_drop_in_of_the_kubelet(self, tree):
+        files = {**enabled("kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet\n"), ETC + "kubelet.service.d/9.conf": "[Unit]\nRequires=tune.service\n"}
+        assert self.moments(tree, files) == ["kubelet_restart", "reboot"]
+
+    def test_over_a_target(self, tree):
+        files = {self.proxy: "[Unit]\nWants=own.target\n[Service]\nExecStart=/usr/bin/kube-proxy\n", ETC + "own.target": "[Unit]\nWants=tune.service\n"}
+        assert self.moments(tree, files, self.linked) == ["kube_proxy_restart", "reboot"]
+
+    def test_what_stays_active_is_not_started_again(self, tree):
+        files = {
+            self.proxy: "[Unit]\nWants=tune.service\n[Service]\nExecStart=/usr/bin/kube-proxy\n",
+            ETC + "tune.service": f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/sbin/sysctl -w {KEY}=0\n",
+        }
+        assert self.moments(tree, files, self.linked) == ["reboot"]
+
+    @pytest.mark.parametrize(
+        ("command", "stays", "moments"),
+        [
+            ("systemctl start tune.service", False, ["kubelet_restart", "reboot"]),
+            ("systemctl restart tune", False, ["kubelet_restart", "reboot"]),
+            ("systemctl start tune.service", True, ["reboot"]),
+            ("systemctl restart tune.service", True, ["kubelet_restart", "reboot"]),
+            ("systemctl try-restart tune.service", False, []),
+        ],
+    )
+    def test_by_a_command(self, tree, command, stays, moments):
+        files = enabled("kubelet.service", f"[Service]\nExecStartPre=/bin/{command}\nExecStart=/usr/bin/kubelet\n")
+        if stays:
+            files[ETC + "tune.service"] = f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/sbin/sysctl -w {KEY}=0\n"
+        assert self.moments(tree, files) == moments
+
+    def test_an_instance_of_a_template(self, tree):
+        files = {
+            self.proxy: "[Unit]\nWants=tune@%p.service\n[Service]\nExecStart=/usr/bin/kube-proxy\n",
+            ETC + "tune@.service": f"[Service]\nType=oneshot\nExecStart=/sbin/sysctl -w {KEY}=0\n",
+        }
+        found = read(tree, {**files, **self.linked}, BOOT, PROXY)[ETC + "tune@.service"]
+        assert (found["unit"], found["moments"]) == ("tune@kube-proxy.service", ["kube_proxy_restart", "reboot"])
+
+    def test_a_masked_unit(self, tree):
+        files = {
+            self.proxy: "[Unit]\nWants=tune.service\n[Service]\nExecStart=/usr/bin/kube-proxy\n",
+            "/run/systemd/system.control/tune.service": ("link", "/dev/null"),
+            ETC + "tune.service.d/1.conf": f"[Service]\nExecStartPost=/sbin/sysctl -w {KEY}=0\n",
+        }
+        found = read(tree, {**self.tune, **files, **self.linked}, BOOT, PROXY)
+        assert [(entry["moments"], entry["reason"]) for entry in found.values()] == [([], "unit is masked")]
+
+
 class TestKubeRouter:
     @pytest.mark.parametrize(
         ("flags", "moments"),
