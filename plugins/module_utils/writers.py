@@ -24,6 +24,7 @@ MODPROBE_DIRECTORIES = ('/etc/modprobe.d', '/run/modprobe.d', '/usr/local/lib/mo
 UDEV_DIRECTORIES = ('/etc/udev/rules.d', '/run/udev/rules.d', '/usr/local/lib/udev/rules.d', '/usr/lib/udev/rules.d', '/lib/udev/rules.d')
 # key operator "text" of udev(7).
 _UDEV_PART = re.compile(r'([A-Z]+(?:\{[^}]*\})?)\s*(==|!=|\+=|:=|-=|=)\s*"((?:[^"\\]|\\.)*)"')
+SYSTEMD_SERVICE, PROCPS_SERVICE = 'systemd-sysctl.service', 'procps.service'
 RC_LOCAL = ('/etc/rc.local', '/etc/rc.d/rc.local')
 # The order in which they act while a node boots: each has the last word over those before it. ip_vs is loaded first.
 BOOT_ORDER = ('modprobe', 'sysctl_file', 'udev', 'ufw', 'tuned', 'unit', 'rc_local', 'cron', 'kubelet_pre_start', 'kube_router')
@@ -100,11 +101,30 @@ def _udev(actions, files):
     return found
 
 
-def _sysctl_files(files, in_time, actions, tuned_again):
-    """The lines of the sysctl files. They count at boot only if the key exists when they are applied."""
+def _boot_program(files, units):
+    """The program that applies the sysctl files at boot, None where that is switched off.
+
+    A service that is masked under its own name does not run, also under its aliases. To mask such an alias alone changes nothing.
+    """
+    unit = units.find(SYSTEMD_SERVICE)
+    if files.boot_program != SYSTEMD or unit is None or not unit.masked:
+        return files.boot_program
+    # Of some releases of Debian and Ubuntu procps has a service of its own.
+    other = units.find(PROCPS_SERVICE)
+    if other is None or other is unit or not other.enabled:
+        return None
+    commands = [entry['value'] for dummy, entry in other.commands() if 'sysctl' in entry['value']]
+    return None if not commands else SYSTEMD if any('systemd-sysctl' in command for command in commands) else PROCPS
+
+
+def _sysctl_files(files, boot_program, in_time, actions, tuned_again):
+    """The lines of the sysctl files. They count at boot only if the key exists when they are applied.
+
+    boot_program: of _boot_program().
+    """
     kinds = set(action.kind for dummy, dummy, dummy, action in actions)
     # Which programs apply the files at a time when ip_vs is there, in their order, and the line that wins with each.
-    applied = [(files.boot_program, files.at_boot)] if in_time else []
+    applied = [(boot_program, {SYSTEMD: files.systemd, PROCPS: files.procps}[boot_program])] if in_time and boot_program else []
     applied += [(SYSTEMD, files.systemd)] if shell_actions.SERVICE in kinds else []
     applied += [(PROCPS, files.procps)] if shell_actions.SYSTEM in kinds else []
     applied += [('tuned', files.tuned)] if tuned_again and files.tuned else []
@@ -118,10 +138,12 @@ def _sysctl_files(files, in_time, actions, tuned_again):
             reason = 'masked by %s' % assignment.masked_by
         elif assignment is winner:
             moments = [REBOOT]
-        elif readers == [PROCPS] and files.boot_program == SYSTEMD:
+        elif not applied and boot_program is None:
+            reason = '%s is masked' % SYSTEMD_SERVICE
+        elif readers == [PROCPS] and boot_program == SYSTEMD:
             reason = 'systemd-sysctl does not read this file at boot'
         elif not applied:
-            reason = 'ip_vs is not loaded yet when %s runs at boot' % ('systemd-sysctl' if files.boot_program == SYSTEMD else 'sysctl')
+            reason = 'ip_vs is not loaded yet when %s runs at boot' % ('systemd-sysctl' if boot_program == SYSTEMD else 'sysctl')
         else:
             reason = 'overridden by %s' % (winner.path if winner else 'a line that excludes the key')
         readers = (readers or [PROCPS]) + [program for program, line in applied if program == 'tuned' and line is assignment]
@@ -245,7 +267,7 @@ def read_writers(node, kernel, units, kube_proxy):
     def result_of(action):
         return _result_of(action, files)
 
-    writers = _modprobe(node, files) + _sysctl_files(files, in_time, actions, tuned_runs and in_time and profiles.applies_files_again)
+    writers = _modprobe(node, files) + _sysctl_files(files, _boot_program(files, units), in_time, actions, tuned_runs and in_time and profiles.applies_files_again)
     writers += _udev(actions, files) + _ufw(node, in_time) + _tuned(profiles, files, tuned_runs, in_time)
     writers += unit_writers.read_unit_writers(node, units, kube_proxy, in_time, result_of)
     writers += _rc_local(node, files, in_time) + read_cron(node, result_of) + _kube_router(node, kube_proxy)

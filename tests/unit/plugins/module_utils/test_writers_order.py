@@ -77,6 +77,48 @@ class TestSysctlFiles:
         assert (read(tree, files)[ETC + "x.service"]["value"], read(tree, files)[ETC + "x.service"]["via"]) == (0, "/etc/sysctl.d/b.conf")
 
 
+class TestMaskedServices:
+    """What applies the sysctl files at boot can be switched off."""
+
+    file, service, procps = "/etc/sysctl.d/a.conf", VENDOR + "systemd-sysctl.service", VENDOR + "procps.service"
+    files = {
+        file: f"{KEY}=0\n",
+        service: "[Service]\nType=oneshot\nExecStart=/usr/lib/systemd/systemd-sysctl\n",
+        VENDOR + "sysinit.target.wants/systemd-sysctl.service": ("link", "../systemd-sysctl.service"),
+    }
+    mask = {ETC + "systemd-sysctl.service": ("link", "/dev/null")}
+    own = {procps: "[Service]\nExecStart=/sbin/sysctl --system\n", VENDOR + "sysinit.target.wants/procps.service": ("link", "../procps.service")}
+
+    def found(self, tree, *parts):
+        files = dict(self.files)
+        for part in parts:
+            files.update(part)
+        entry = read(tree, files)[self.file]
+        return entry["moments"], entry["reason"]
+
+    def test_masked(self, tree):
+        assert self.found(tree) == (["reboot"], None)
+        assert self.found(tree, self.mask) == ([], "systemd-sysctl.service is masked")
+
+    def test_an_alias(self, tree):
+        alias = {self.procps: ("link", "systemd-sysctl.service")}
+        assert self.found(tree, alias, self.mask) == ([], "systemd-sysctl.service is masked")
+        # systemd-sysctl.service goes on being started under its own name.
+        assert self.found(tree, alias, {ETC + "procps.service": ("link", "/dev/null")}) == (["reboot"], None)
+
+    def test_a_service_of_procps_own(self, tree):
+        assert self.found(tree, self.mask, self.own) == (["reboot"], None)
+        assert self.found(tree, self.mask, {self.procps: self.own[self.procps]}) == ([], "systemd-sysctl.service is masked")
+        assert self.found(tree, self.mask, self.own, {ETC + "procps.service": ("link", "/dev/null")}) == ([], "systemd-sysctl.service is masked")
+
+    def test_procps_takes_the_main_file_last(self, tree):
+        assert self.found(tree, self.mask, self.own, {"/etc/sysctl.conf": f"{KEY}=1\n"}) == ([], "overridden by /etc/sysctl.conf")
+
+    def test_others_that_apply_them(self, tree):
+        rule = 'ACTION=="add", SUBSYSTEM=="module", KERNEL=="ip_vs", RUN+="/usr/lib/systemd/systemd-sysctl --prefix=/net/ipv4/vs"\n'
+        assert self.found(tree, self.mask, {"/etc/udev/rules.d/9.rules": rule}) == (["reboot"], None)
+
+
 class TestUdev:
     path = "/etc/udev/rules.d/90.rules"
 
