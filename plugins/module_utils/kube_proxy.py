@@ -158,6 +158,8 @@ def _arguments(node, found):
             return kube_proxy_argument_files.vendor_arguments(node, found.unit) or kube_proxy_arguments.Arguments(words)
     elif found.manifest is not None:
         words = found.manifest.arguments
+    if found.process is None and words and kube_proxy_arguments.is_open(words):
+        words = None
     return kube_proxy_arguments.Arguments(words)
 
 

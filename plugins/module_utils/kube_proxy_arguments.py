@@ -44,6 +44,9 @@ SCRIPTS = ('entrypoint.sh', 'entrypoint')
 CONTAINER_ENGINES = ('docker', 'podman', 'nerdctl', 'rkt', 'ctr')
 # Programs that deal with a running kube-proxy: its name is their argument.
 HANDLERS = frozenset(('pkill', 'pgrep', 'killall', 'pidof', 'systemctl', 'service', 'kubectl', 'crictl'))
+# What a shell puts there when it runs, and the flags that decide about the mode.
+_FILLED_IN = re.compile(r'[$`]')
+_DECIDES = re.compile(r'--?(?:proxy-mode|config|c|kube-proxy-arg)(?:=|$)')
 # Where k3s and RKE2 look for what they are told.
 RANCHER_DIRECTORY = '/etc/rancher'
 
@@ -114,6 +117,33 @@ def starts_kube_proxy(words):
     return after_program(words) is not None
 
 
+def k3s_command(words):
+    """The words of the k3s with kube-proxy that a command starts, itself or behind a shell or a wrapper; None for any other command."""
+    base = os.path.basename(words[0]) if words else ''
+    if base == 'k3s':
+        return _without_redirections(words) if len(words) > 1 and words[1] in K3S_WITH_KUBE_PROXY else None
+    if base in SHELLS:
+        for position, word in enumerate(words[1:-1], 1):
+            if re.match(r'^-[a-z]*c$', word):
+                found = [k3s_command(command) for command in _simple_commands(words[position + 1])]
+                return ([command for command in found if command is not None] or [None])[-1]
+    if base in SHELLS or base in WRAPPERS:
+        for position, word in enumerate(words):
+            if position and os.path.basename(word) == 'k3s' and HANDLERS.isdisjoint(os.path.basename(other) for other in words[:position]):
+                return k3s_command(words[position:])
+    return None
+
+
 def starts_k3s(words):
     """Whether a command starts a k3s that runs kube-proxy."""
-    return len(words) > 1 and os.path.basename(words[0]) == 'k3s' and words[1] in K3S_WITH_KUBE_PROXY
+    return k3s_command(words) is not None
+
+
+def is_open(words):
+    """Whether a shell fills something into arguments that can hold any flag, or what decides about the mode."""
+    for before, word in zip([''] + words, words):
+        is_value = before.startswith('-') and '=' not in before
+        decides = _DECIDES.match(before if is_value else word)
+        if _FILLED_IN.search(word) if decides else _FILLED_IN.match(word) and not is_value:
+            return True
+    return False

@@ -15,6 +15,7 @@ import re
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils import kube_proxy_config, kube_proxy_version, unit_commands
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_answers import ask_process
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KUBE_PROXY
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import expanded
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse
 
 # Where each name of a ConfigMap's key is used by an installer, the most common first.
@@ -47,7 +48,7 @@ def _absolute(node, found, path):
         return path
     directory = node.link('/proc/%d/cwd' % found.process.pid) if found.process else None
     if directory is None and found.unit is not None:
-        directory = found.unit.value('Service', 'WorkingDirectory')
+        directory = expanded((found.unit.value('Service', 'WorkingDirectory') or '').lstrip('-'), found.unit.name)
     return (directory or '').rstrip('/') + '/' + path
 
 

@@ -9,6 +9,8 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import re
+
 from ansible.module_utils.common.text.converters import to_text
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import RANCHER_DIRECTORY, after_program
@@ -18,13 +20,14 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import KU
 MANIFEST_DIRECTORIES = ('/etc/kubernetes/manifests', '/var/lib/rancher/rke2/agent/pod-manifests', '/var/lib/rancher/k3s/agent/pod-manifests', '/etc/kubelet.d')
 KUBELET_ROOTS = ('/var/lib/kubelet', '/var/lib/k0s/kubelet', '/var/snap/microk8s/common/var/lib/kubelet')
 KUBELET_CONFIGS = ('/var/lib/kubelet/config.yaml', '/etc/kubernetes/kubelet-config.yaml', '/var/lib/kubelet/kubelet-config.yaml')
+_POD = re.compile(r'(?m)^\s*["\'{]*kind["\']?\s*:\s*["\']?Pod\b')
 
 
 class Manifest(object):
     """kube-proxy's container in a static pod manifest: path, image, arguments."""
 
-    def __init__(self, path, image, arguments):
-        self.path, self.image, self.arguments = path, image, arguments
+    def __init__(self, path, image, arguments, understood=True):
+        self.path, self.image, self.arguments, self.understood = path, image, arguments, understood
 
 
 def _containers(document):
@@ -69,7 +72,7 @@ def _manifest_in(document, path):
 
 
 def _manifest_of(node, path, name, text):
-    """The Manifest of kube-proxy in the text of a file, or None."""
+    """The Manifest of kube-proxy in the text of a file, or None. Of one that is not understood nothing is known but its path."""
     from ansible_collections.kubeproxy.ipvs.plugins.module_utils.yaml_subset import YamlError, parse_documents
 
     try:
@@ -77,13 +80,15 @@ def _manifest_of(node, path, name, text):
     except YamlError as error:
         if KUBE_PROXY in name:
             node.report(path, 'not understood: %s' % error)
+            return Manifest(path, None, None, understood=False) if _POD.search(text) else None
         return None
     found = [_manifest_in(document, path) for document in documents]
     return next((manifest for manifest in found if manifest is not None), None)
 
 
 def find_manifest(node):
-    """The Manifest of kube-proxy on this node, or None."""
+    """The Manifest of kube-proxy on this node, or None. One that is understood goes before one that is not."""
+    unclear = None
     for directory in _manifest_directories(node):
         names = [name for name in node.names(directory) or [] if not name.startswith('.') and not name.endswith('~')]
         for name in sorted(names, key=lambda name: (KUBE_PROXY not in name, name)):
@@ -92,9 +97,10 @@ def find_manifest(node):
             if KUBE_PROXY not in text and 'hyperkube' not in text:
                 continue
             found = _manifest_of(node, path, name, text)
-            if found is not None:
+            if found is not None and found.understood:
                 return found
-    return None
+            unclear = unclear or found
+    return unclear
 
 
 def is_rke2(node, manifest, image):

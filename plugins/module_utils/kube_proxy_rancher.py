@@ -13,8 +13,9 @@ import re
 
 from ansible.module_utils.common.text.converters import to_text
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import RANCHER_DIRECTORY, Arguments
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import RANCHER_DIRECTORY, Arguments, is_open, k3s_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.node_yaml import read_yaml
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.processes import K3S_WITH_KUBE_PROXY
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.unit_commands import command_of, environment_of
 
@@ -72,9 +73,24 @@ def _openrc_command(node):
     return []
 
 
+def _command(node, unit):
+    """The words of the k3s that a unit, or OpenRC, starts; None where they cannot be read."""
+    words = command_of(node, unit) if unit else _openrc_command(node)
+    found = k3s_command(words)
+    if found is None and words[1:2] and words[1] in K3S_WITH_KUBE_PROXY:
+        # Its file may have another name.
+        found = words
+    if found is None:
+        return None if unit else []
+    return None if is_open(found) else found
+
+
 def k3s_arguments(node, unit):
     """The Arguments that k3s gives kube-proxy. /proc does not show them: k3s writes its title over them."""
-    given, flags = _rancher_command(command_of(node, unit) if unit else _openrc_command(node))
+    words = _command(node, unit)
+    if words is None:
+        return Arguments(None)
+    given, flags = _rancher_command(words)
     config = flags.get('config') or (environment_of(node, unit).get('K3S_CONFIG_FILE') if unit else None) or K3S_CONFIG
     settings = rancher_settings(node, config)
     if not node.live and not any(node.kind(directory) for directory in (RANCHER_DIRECTORY, config.rpartition('/')[0])):

@@ -41,13 +41,6 @@ def _unit_of(node, name):
     return Units(node).find(name) if name else None
 
 
-def _environment_files(node, unit):
-    """The paths of a unit's environment files that are there, as unit_commands reads them."""
-    names = [entry['value'].lstrip('-') for entry in unit.values('Service', 'EnvironmentFile')]
-    names = [name.replace('%N', unit.name.rpartition('.')[0]).replace('%n', unit.name) for name in names]
-    return [name for name in names if node.kind(name) == 'file']
-
-
 def _unit_files(unit):
     return ([unit.path] if unit.path else []) + unit.drop_ins
 
@@ -162,7 +155,7 @@ class UnitSource(_Source):
         elsewhere = self._elsewhere()
         if elsewhere is not None:
             return self.edits([elsewhere], mode_in_flags.flags_replaced, mode)
-        files = _environment_files(self.node, self.unit) + _unit_files(self.unit)
+        files = unit_commands.environment_files(self.node, self.unit) + _unit_files(self.unit)
         command = self.unit.values('Service', 'ExecStart')[-1]['value']
         return itertools.chain(
             self.edits(files, mode_in_flags.flags_replaced, mode),
@@ -176,7 +169,7 @@ class UnitSource(_Source):
         if elsewhere is not None:
             return self.edits([elsewhere], self._with_argument, mode)
         command = self.unit.values('Service', 'ExecStart')[-1]
-        own = [path for path in reversed(_environment_files(self.node, self.unit)) if not self._is_shared(path)]
+        own = [path for path in reversed(unit_commands.environment_files(self.node, self.unit)) if not self._is_shared(path)]
         return itertools.chain(
             self.edits(own, mode_in_flags.variables_extended, command['value'], mode),
             self.edits([command['path']], mode_in_flags.command_extended, command['line'], mode),
@@ -191,14 +184,15 @@ class UnitSource(_Source):
     def _is_shared(self, path):
         """Whether another unit reads this environment file: what kube-proxy alone understands must not come in there."""
         others = [self.units.find(name) for name in self.units.names() if name != self.unit.name]
-        return any(path in entry['value'] for unit in others if unit is not None for entry in unit.values('Service', 'EnvironmentFile'))
+        return any(path in unit_commands.environment_files(self.node, unit) for unit in others if unit is not None)
 
 
 class RancherSource(_Source):
     """k3s, which makes the arguments of kube-proxy itself."""
 
     def _command(self, view, unit):
-        return unit_commands.command_of(view, unit) if unit is not None else []
+        words = unit_commands.command_of(view, unit) if unit is not None else []
+        return kube_proxy_arguments.k3s_command(words) or words
 
     def config(self):
         """The path of config.yaml."""

@@ -9,22 +9,46 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import fnmatch
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import split_command
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import expanded, split_command
+
+# More are no configuration.
+MAXIMUM_FILES = 100
+
+
+def _matching(node, pattern):
+    """The paths that a pattern of glob(7) names, in their order."""
+    found = ['']
+    for part in pattern.split('/')[1:]:
+        if any(character in part for character in '*?['):
+            found = [path + '/' + name for path in found for name in fnmatch.filter(node.names(path or '/') or [], part) if part[0] == '.' or name[0] != '.']
+        else:
+            found = [path + '/' + part for path in found]
+        found = found[:MAXIMUM_FILES]
+    return sorted(found)
+
+
+def environment_files(node, unit):
+    """The paths of a unit's environment files that are there, in the order in which they are read."""
+    found = []
+    for entry in unit.values('Service', 'EnvironmentFile'):
+        path = expanded(entry['value'].lstrip('-'), unit.name)
+        if path.startswith('/'):
+            found.extend(name for name in _matching(node, path) if node.kind(name) == 'file')
+    return found
 
 
 def environment_of(node, unit):
     """{name: value} of a unit's Environment= and EnvironmentFile=."""
     found = {}
     for entry in unit.values('Service', 'Environment'):
-        found.update(re.findall(r'(\w+)=(\S*)', ' '.join(split_command(entry['value']))))
         for word in split_command(entry['value']):
             name, separator, value = word.partition('=')
             if separator:
-                found[name] = value
-    for entry in unit.values('Service', 'EnvironmentFile'):
-        path = entry['value'].lstrip('-').replace('%N', unit.name.rpartition('.')[0]).replace('%n', unit.name)
+                found[name] = expanded(value, unit.name)
+    for path in environment_files(node, unit):
         text = (node.text(path) or '').replace('\\\n', ' ')
         for name, value in re.findall(r'(?m)^[ \t]*(?:export[ \t]+)?(\w+)=("[^"]*"|\'[^\']*\'|.*)', text):
             value = value.strip()
@@ -40,14 +64,20 @@ def command_of(node, unit):
     if not starts:
         return []
     environment = environment_of(node, unit)
+
+    def value_of(match):
+        # Inside of a word systemd fills in ${NAME} alone; what a shell makes of $NAME is known if it has that from here.
+        return environment.get(match.group(1) or match.group(2), '' if match.group(1) else match.group(0))
+
     words = []
     for word in split_command(starts[-1]['value']):
+        word = expanded(word, unit.name)
         whole = re.match(r'^\$(\w+)$', word)
         if whole:
             # $NAME alone is split into words, ${NAME} is not (systemd.service(5)).
             words.extend(environment.get(whole.group(1), '').split())
         else:
-            words.append(re.sub(r'\$\{?(\w+)\}?', lambda match: environment.get(match.group(1), ''), word))
+            words.append(re.sub(r'\$(?:\{(\w+)\}|(\w+))', value_of, word))
     return [word for word in words if word]
 
 

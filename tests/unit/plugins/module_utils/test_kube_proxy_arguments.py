@@ -11,10 +11,13 @@ from node_trees import API_UID, CONFIG_IPVS, STATIC_UID, first_process, pod_cgro
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy import read_kube_proxy
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_argument_files import snap_arguments
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import after_program
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_arguments import after_program, starts_k3s
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_pods import find_manifest
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.kube_proxy_rancher import rancher_settings
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import Units, split_command
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.unit_commands import environment_of
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import facts as nodefacts
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import verdict
 
 UNITS = "/etc/systemd/system/"
 
@@ -137,6 +140,96 @@ class TestUnits:
         assert (facts["mode"], facts["config_path"]) == ("ipvs", "/srv/kp/conf.yaml")
 
 
+class TestEnvironment:
+    """Environment= and EnvironmentFile= of a unit."""
+
+    def of(self, tree, *lines, files=None):
+        node = tree({**unit("a@b-c.service", *lines), **(files or {})})
+        return environment_of(node, Units(node).find("a@b-c.service"))
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ('"A=1 B=2"', {"A": "1 B=2"}),
+            ('"A=1 B=2" B=3', {"A": "1 B=2", "B": "3"}),
+            ("A=1 B=2", {"A": "1", "B": "2"}),
+            ("'A=--x=1 --y'", {"A": "--x=1 --y"}),
+            ("A=%N B=%i C=50%%", {"A": "a@b-c", "B": "b-c", "C": "50%"}),
+            ("A", {}),
+        ],
+    )
+    def test_variables(self, tree, text, expected):
+        assert self.of(tree, "Environment=" + text) == expected
+
+    @pytest.mark.parametrize(
+        ("path", "expected"),
+        [
+            ("/etc/x.d/*.env", {"A": "2", "B": "1"}),
+            ("-/etc/x.d/?.env", {"A": "2", "B": "1"}),
+            ("/etc/*.d/b.*", {"A": "2"}),
+            ("-/etc/none.d/*", {}),
+            ("/etc/x.d", {}),
+            ("/etc/sysconfig/%p-%i", {"C": "3"}),
+            ("x.d/*.env", {}),
+        ],
+    )
+    def test_files(self, tree, path, expected):
+        files = {"/etc/x.d/b.env": "A=2\n", "/etc/x.d/a.env": "A=1\nB=1\n", "/etc/x.d/.c.env": "A=3\n", "/etc/sysconfig/a-b-c": "C=3\n"}
+        assert self.of(tree, "EnvironmentFile=" + path, files=files) == expected
+
+
+class TestWhatAShellFillsIn:
+    @pytest.mark.parametrize(
+        ("command", "mode"),
+        [
+            ("/usr/bin/kube-proxy --proxy-mode=${MODE}", "ipvs"),
+            ("/usr/bin/kube-proxy $FLAGS", "ipvs"),
+            ("/usr/bin/kube-proxy $NOTHING --v=2", "iptables"),
+            ("/bin/sh -c 'exec kube-proxy --proxy-mode=$MODE'", "ipvs"),
+            ("/bin/sh -c 'exec kube-proxy --proxy-mode=$OWN'", None),
+            ("/bin/sh -c 'exec kube-proxy --v=2 $OWN'", None),
+            ("/bin/sh -c 'exec kube-proxy --v=2 `cat /x`'", None),
+            ("/bin/sh -c 'exec kube-proxy --proxy-mode $OWN'", None),
+            ("/bin/sh -c 'exec kube-proxy --hostname-override=$(hostname) --proxy-mode=ipvs'", "ipvs"),
+            ("/bin/sh -c 'exec kube-proxy --hostname-override $(hostname) --proxy-mode=ipvs'", "ipvs"),
+        ],
+    )
+    def test_a_unit(self, tree, command, mode):
+        facts = read(tree, unit("kube-proxy.service", "Environment=MODE=ipvs FLAGS=--proxy-mode=ipvs", "ExecStart=" + command))
+        assert (facts["form"], facts["mode"]) == ("systemd", mode)
+
+    def test_specifiers(self, tree):
+        facts = read(tree, unit("kube-proxy.service", "ExecStart=/usr/bin/kube-proxy --config=/etc/%N.yaml"), {"/etc/kube-proxy.yaml": CONFIG_IPVS})
+        assert (facts["config_path"], facts["mode"]) == ("/etc/kube-proxy.yaml", "ipvs")
+
+    @pytest.mark.parametrize(
+        ("command", "mode"),
+        [
+            ("/usr/local/bin/k3s server --kube-proxy-arg proxy-mode=ipvs", "ipvs"),
+            ("/bin/sh -c 'modprobe ip_vs; exec /usr/local/bin/k3s server --kube-proxy-arg proxy-mode=ipvs >/var/log/k3s 2>&1'", "ipvs"),
+            ("/bin/sh -c 'exec k3s agent --server https://x:6443'", "iptables"),
+            ("/usr/bin/nice -n 5 /usr/local/bin/k3s agent --kube-proxy-arg=proxy-mode=ipvs", "ipvs"),
+            ("/bin/sh -c 'k3s server --node-ip=$(hostname -I) --kube-proxy-arg proxy-mode=ipvs'", "ipvs"),
+            ("/bin/sh -c 'k3s server --kube-proxy-arg proxy-mode=$MODE'", None),
+            ("/bin/sh -c 'k3s server $ARGS'", None),
+        ],
+    )
+    @pytest.mark.parametrize("runs", [True, False])
+    def test_k3s(self, tree, command, mode, runs):
+        running = process(9, "k3s-server", ["/usr/local/bin/k3s server"], "0::/system.slice/k3s.service") if runs else {}
+        facts = read(tree, unit("k3s.service", "ExecStart=" + command), running, {"/etc/rancher/k3s/config.yaml": "node-name: a\n"})
+        assert (facts["form"], facts["mode"]) == ("k3s", mode)
+
+    def test_a_script_that_starts_k3s(self, tree):
+        running = process(9, "k3s-server", ["/usr/local/bin/k3s server"], "0::/system.slice/k3s.service")
+        facts = read(tree, unit("k3s.service", "ExecStart=/opt/start-k3s.sh"), running, {"/etc/rancher/k3s/config.yaml": "node-name: a\n"})
+        assert (facts["form"], facts["mode"]) == ("k3s", None)
+
+    @pytest.mark.parametrize("command", ["/usr/local/bin/k3s kubectl get nodes", "/bin/sh -c 'k3s etcd-snapshot save'", "/usr/bin/timeout 5 killall k3s server"])
+    def test_other_uses_of_k3s(self, command):
+        assert not starts_k3s(split_command(command))
+
+
 class TestManifests:
     json_pod = '{"kind": "Pod", "spec": {"containers": [{"name": "p", "command": ["/hyperkube", "proxy"], "args": ["--v=2"]}]}}'
     pod = "kind: Pod\nspec:\n  containers:\n  - name: kube-proxy\n    image: k/kube-proxy:v1.28.3\n"
@@ -180,6 +273,22 @@ class TestManifests:
     )
     def test_senseless_ones_are_none(self, tree, content):
         assert find_manifest(tree({"/etc/kubernetes/manifests/kube-proxy.yaml": content})) is None
+
+    def test_one_that_is_not_understood_is_not_none(self, tree):
+        anchor = self.pod.replace("kind: Pod\n", "kind: Pod\nx: &args [--proxy-mode=ipvs]\n") + "    command: [kube-proxy]\n    args: *args\n"
+        files = {**first_process(), "/etc/kubernetes/manifests/kube-proxy.yaml": anchor}
+        node = tree(files)
+        facts = read_kube_proxy(node, Units(node))
+        assert (facts["form"], facts["running"], facts["mode"], facts["manifest_path"]) == (
+            "static_pod",
+            False,
+            None,
+            "/etc/kubernetes/manifests/kube-proxy.yaml",
+        )
+        assert [entry["path"] for entry in node.unreadable] == ["/etc/kubernetes/manifests/kube-proxy.yaml"]
+        assert verdict.in_ipvs_mode(nodefacts.read({"schema": 1, "kube_proxy": facts})) is None
+        files["/etc/kubernetes/manifests/proxy.yaml"] = self.pod + "    command: [kube-proxy, --proxy-mode=ipvs]\n"
+        assert read(tree, files)["mode"] == "ipvs"
 
     def test_hidden_files_are_not_read_by_the_kubelet(self, tree):
         assert find_manifest(tree({"/etc/kubernetes/manifests/.kube-proxy.yaml": self.pod + "    command: [kube-proxy]\n"})) is None
