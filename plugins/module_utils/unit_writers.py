@@ -13,11 +13,12 @@ import os
 import re
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import MODPROBE, WRITE, place_of, read_actions
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import PULLS, split_command
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import PULLS, seconds_of, split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, writer
 
 SCRIPT_LIMIT = 256 * 1024
 INTERPRETERS = ('sh', 'bash', 'dash', 'ash', 'ksh', 'zsh')
+KUBE_PROXY_UNIT = 'kube-proxy.service'
 # Programs that are, or contain, the kubelet.
 KUBELETS = ('kubelet', 'k3s', 'rke2', 'kubelite', 'k0s')
 # Forms of kube-proxy that live in the process of the kubelet's unit.
@@ -27,6 +28,8 @@ KNOWN = ('systemd-sysctl.service', 'procps.service', 'ufw.service', 'tuned.servi
 MAXIMUM_PATHS = 8
 MAXIMUM_LINES = 200
 MAXIMUM_INSTANCES = 200
+# Seconds within which no kube-proxy has started after a boot.
+SHORT_DELAY = 10
 _PATH = re.compile(r'(?:^|[\s;&|("\'=])(/[\w.@+/-]+)', re.UNICODE)
 
 
@@ -122,14 +125,34 @@ class _Role(object):
         starts = units.starts.again_with(unit)
         # Whatever starts kube-proxy on this node, that runs.
         self.with_own = self.is_own or (own is not None and own in units.starts.pulled_by(unit.name))
+        # A timer that fires once does so some time after the boot, unless that is no time at all.
+        self.waits = self.timer is not None and not self.period and _delay_of(units.find(self.timer)) >= SHORT_DELAY
+        self.comes_first = _comes_first(unit, units, own)
         self.moments = []
-        if is_kube_proxy or self.is_own or starts & set([own, 'kube-proxy.service']):
+        if is_kube_proxy or self.is_own or starts & set([own, KUBE_PROXY_UNIT]):
             self.moments.append(KUBE_PROXY_RESTART)
         if is_kubelet or any(_is_kubelet_name(name) for name in starts):
             self.moments.append(KUBELET_RESTART)
         self.moments.append(REBOOT)
         after = set(alias for name in unit.names_of('After') for alias in units.all_names(units.real_name(name))) | starts
-        self.comes_late = own in after or 'kube-proxy.service' in after or any(_is_kubelet_name(name) for name in after)
+        self.comes_late = own in after or KUBE_PROXY_UNIT in after or any(_is_kubelet_name(name) for name in after)
+
+
+def _delay_of(timer):
+    """Seconds after the boot at which a timer fires for the first time, 0 where nothing says so."""
+    spans = [seconds_of(timer.value('Timer', key) or '') for key in ('OnBootSec', 'OnStartupSec', 'OnActiveSec')] if timer else []
+    return min([span for span in spans if span is not None] or [0])
+
+
+def _comes_first(unit, units, own):
+    """Whether kube-proxy, or the kubelet that starts it, is not started before a unit has done its work, however long that takes."""
+    if unit.value('Service', 'Type') != 'oneshot':
+        return False
+    proxy = units.find(own or KUBE_PROXY_UNIT)
+    if proxy is not None and set(units.all_names(unit.name)) & proxy.names_of('After'):
+        return True
+    before = unit.names_of('Before')
+    return bool(before & set([own, KUBE_PROXY_UNIT])) or (own is None and any(_is_kubelet_name(name) for name in before))
 
 
 def _is_kubelet_name(name):
@@ -149,7 +172,7 @@ def _of_command(unit, phase, entry, actions, role, in_time, waited, result_of):
         if action.kind != WRITE and not via:
             continue
         place, line, written, via = place_of(action, path, via, (entry['path'], entry['line'], '%s=%s' % (phase, entry['value'])))
-        waits = waited or shell_text.waits(text)
+        waits = waited or role.waits or shell_text.waits(text)
         moments, reason = list(role.moments), None
         period = role.period or shell_text.loop_seconds(text, action.line)
         if unit.masked or not (unit.enabled or role.with_own):
@@ -172,7 +195,7 @@ def _of_command(unit, phase, entry, actions, role, in_time, waited, result_of):
                 via=via,
                 unit=unit.name,
                 phase=phase,
-                waits=waits,
+                waits=waits and not role.comes_first,
             )
         )
     return found

@@ -28,6 +28,8 @@ SYSTEMD_SERVICE, PROCPS_SERVICE = 'systemd-sysctl.service', 'procps.service'
 RC_LOCAL = ('/etc/rc.local', '/etc/rc.d/rc.local')
 # The order in which they act while a node boots: each has the last word over those before it. ip_vs is loaded first.
 BOOT_ORDER = ('modprobe', 'sysctl_file', 'udev', 'ufw', 'tuned', 'unit', 'rc_local', 'cron', 'kubelet_pre_start', 'kube_router')
+# Of these, those that act some time after the boot if they wait for something.
+SOME_TIME_AFTER = ('unit', 'rc_local', 'cron')
 # Behind all of these: what runs behind each start of kube-proxy.
 LAST = len(BOOT_ORDER)
 
@@ -214,6 +216,7 @@ def _rc_local(node, files, in_time):
                         reason=reason,
                         period_seconds=again,
                         via=via,
+                        waits=shell_text.waits(text),
                     )
                 )
     return found
@@ -239,6 +242,8 @@ def _kube_router(node, kube_proxy):
 
 def _rank(entry):
     if KUBE_PROXY_RESTART in entry['moments'] and (entry.get('phase') == 'ExecStartPost' or entry.get('waits')):
+        return LAST
+    if entry.get('waits') and entry['kind'] in SOME_TIME_AFTER:
         return LAST
     if 'tuned' in entry['applied_by']:
         return BOOT_ORDER.index('tuned')

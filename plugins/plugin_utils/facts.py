@@ -64,7 +64,10 @@ def boolean(value) -> bool | None:
 
 @dataclass(frozen=True)
 class Writer:
-    """Something on the node that sets the value; see docs/facts.md. line: its text; file_line: the line as its file has it, None if it is not one."""
+    """Something on the node that sets the value; see docs/facts.md.
+
+    line: its text; file_line: the line as its file has it, None if it is not one; waits: it does something else first that takes its time.
+    """
 
     kind: str
     path: str
@@ -76,6 +79,7 @@ class Writer:
     via: str | None = None
     reason: str | None = None
     file_line: str | None = None
+    waits: bool = False
 
     @property
     def name(self) -> str:
@@ -202,6 +206,7 @@ def _writer(entry) -> Writer:
         via=text(entry.get("via")),
         reason=text(entry.get("reason")),
         file_line=_file_line(entry),
+        waits=entry.get("waits") is True,
     )
 
 

@@ -16,6 +16,8 @@ NOW, KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, UPGRADE = "now", "kube_proxy_r
 # What a kernel starts with, in every network namespace (Linux commit d752c3645717).
 KERNEL_DEFAULT = 1
 KUBE_PROXY = "kube-proxy"
+# Kinds of writers that nothing puts before kube-proxy at boot.
+BESIDE_KUBE_PROXY = ("unit", "cron", "rc_local")
 # What a report calls the role's own hold. It waits for kube-proxy and looks again and again: measured in the scenario `hold`.
 HELD = "kubeproxy.ipvs"
 
@@ -70,6 +72,18 @@ def _last_word(writers: tuple[Writer, ...], moment: str) -> Writer | None:
     return (winning or firing or [None])[-1]
 
 
+def _comes_late(writer: Writer) -> bool:
+    """Whether a writer acts some time after the boot, when kube-proxy has most likely started. Those of kube-proxy's own start act with that."""
+    return writer.waits and writer.kind in BESIDE_KUBE_PROXY and KUBE_PROXY_RESTART not in writer.moments
+
+
+def _written_late(setting: Setting, writer: Writer | None) -> Setting:
+    """What a writer makes of SETTING that comes some time after the boot. Nobody knows whether kube-proxy has started by then."""
+    if writer is None or setting.absent or writer.value == setting.value:
+        return setting
+    return replace(setting, value=writer.value, writer=writer.name, confidence="inferred")
+
+
 def _written(setting: Setting, writer: Writer | None) -> Setting:
     if writer is None or setting.absent:
         return setting
@@ -122,9 +136,11 @@ def after_kubelet_restart(facts: NodeFacts, setting: Setting | None = None) -> S
 
 
 def after_reboot(facts: NodeFacts) -> Setting:
-    """The setting after a reboot, once kube-proxy runs: the kernel's default, then the files, then kube-proxy, then its guards."""
-    setting = _written(_booted(facts), _last_word(_disk_writers(facts), REBOOT))
-    return _repeated(_guarded(kube_proxy_started(setting, facts), facts), facts)
+    """The setting after a reboot, once all has come: the kernel's default, the files, kube-proxy, its guards, then what waits for a while."""
+    writers = _disk_writers(facts)
+    early, late = tuple(writer for writer in writers if not _comes_late(writer)), tuple(writer for writer in writers if _comes_late(writer))
+    started = _guarded(kube_proxy_started(_written(_booted(facts), _last_word(early, REBOOT)), facts), facts)
+    return _repeated(_written_late(started, _last_word(late, REBOOT)), facts)
 
 
 def settings(facts: NodeFacts) -> dict[str, Setting]:

@@ -345,6 +345,56 @@ class TestUnitsThatSettingsStart:
         assert [(entry["moments"], entry["reason"]) for entry in found.values()] == [([], "unit is masked")]
 
 
+class TestLateAtBoot:
+    """Which writers wait at boot, so that they come after kube-proxy."""
+
+    sleeping = f"[Service]\nType=oneshot\nExecStart=/bin/sh -c 'sleep 60; sysctl -w {KEY}=1'\n"
+    plain = f"[Service]\nType=oneshot\nExecStart=/sbin/sysctl -w {KEY}=1\n"
+
+    def timer(self, text):
+        link = {ETC + "timers.target.wants/late.timer": ("link", ETC + "late.timer")}
+        return {ETC + "late.service": self.plain, ETC + "late.timer": f"[Timer]\n{text}\n", **link}
+
+    def waits(self, tree, *parts, kube_proxy=PROXY, **more):
+        files = dict(PROXY_UNIT)
+        for part in parts:
+            files.update(part)
+        (found,) = read(tree, files, BOOT, kube_proxy, **more).values()
+        assert found["moments"] == ["reboot"]
+        return found["waits"]
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [("OnBootSec=3min", True), ("OnStartupSec=30", True), ("OnActiveSec=5min\nOnBootSec=1", False), ("OnBootSec=0", False), ("OnClockChange=yes", False)],
+    )
+    def test_a_timer_that_fires_once(self, tree, text, expected):
+        assert self.waits(tree, self.timer(text)) is expected
+
+    def test_units(self, tree):
+        assert self.waits(tree, enabled("late.service", self.sleeping)) is True
+        assert self.waits(tree, enabled("late.service", "[Unit]\nAfter=kube-proxy.service\n" + self.sleeping)) is True
+        assert self.waits(tree, enabled("late.service", self.plain)) is False
+
+    def test_what_kube_proxy_waits_for_comes_first(self, tree):
+        assert self.waits(tree, enabled("late.service", "[Unit]\nBefore=kube-proxy.service\n" + self.sleeping)) is False
+        after = {VENDOR + "kube-proxy.service": "[Unit]\nAfter=late.service\n[Service]\nExecStart=/usr/bin/kube-proxy\n"}
+        assert self.waits(tree, enabled("late.service", self.sleeping), after) is False
+        # systemd does not wait for the end of one that is no oneshot.
+        assert self.waits(tree, enabled("late.service", "[Unit]\nBefore=kube-proxy.service\n" + self.sleeping.replace("oneshot", "simple"))) is True
+        before = enabled("late.service", "[Unit]\nBefore=kubelet.service\n" + self.sleeping)
+        assert self.waits(tree, before, kube_proxy={"unit": None, "form": "daemonset"}) is False
+
+    def test_rc_local(self, tree):
+        script = f"#!/bin/sh\n%ssysctl -w {KEY}=1\n"
+        assert self.waits(tree, {"/etc/rc.local": script % "sleep 60\n"}, executable=["/etc/rc.local"]) is True
+        assert self.waits(tree, {"/etc/rc.local": script % ""}, executable=["/etc/rc.local"]) is False
+
+    def test_it_has_the_last_word(self, tree):
+        files = {"/etc/cron.d/x": f"@reboot root sleep 60 && sysctl -w {KEY}=1\n", **PROXY_UNIT}
+        files.update(enabled("kubelet.service", f"[Service]\nExecStartPre=/sbin/sysctl -w {KEY}=0\nExecStart=/usr/bin/kubelet\n"))
+        assert read(tree, files, BOOT, PROXY)["/etc/cron.d/x"]["wins"] == ["reboot"]
+
+
 class TestKubeRouter:
     @pytest.mark.parametrize(
         ("flags", "moments"),

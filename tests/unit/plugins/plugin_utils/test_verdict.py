@@ -244,6 +244,42 @@ class TestKubeletRestart:
         assert judge(node("D", version, 1, form=form))["moments"]["kubelet_restart"]["value"] == value
 
 
+class TestLateAtBoot:
+    """What waits before it writes does so after kube-proxy, most likely."""
+
+    late = "/etc/cron.d/late"
+
+    def reboot(self, *writers, kernel="D", kube_proxy="K2"):
+        return judge(node(kernel, kube_proxy, 1, writers=list(writers)))["moments"]["reboot"]
+
+    @pytest.mark.parametrize("kind", ["cron", "unit", "rc_local"])
+    def test_it_has_the_last_word(self, kind):
+        assert self.reboot(sysctl_file(1, path=self.late, kind=kind, waits=True)) == {"value": 1, "verdict": SAFE, "writer": self.late, "confidence": "inferred"}
+        assert self.reboot(sysctl_file(1, path=self.late, kind=kind, waits=False)) == {"value": 0, "verdict": STALE, "writer": "kube-proxy"}
+
+    def test_the_other_moments_are_as_without_it(self):
+        entries = judge(node("D", "K2", 1, writers=[sysctl_file(1, path=self.late, kind="cron", waits=True)]))["moments"]
+        assert (entries["kube_proxy_restart"]["value"], entries["kubelet_restart"]["value"]) == (0, 1)
+
+    def test_the_same_value_is_as_sure_as_without_it(self):
+        assert self.reboot(sysctl_file(0, path=self.late, kind="cron", waits=True)) == {"value": 0, "verdict": STALE, "writer": "kube-proxy"}
+
+    def test_an_early_one_counts_before_kube_proxy(self):
+        early, late = sysctl_file(1, wins=[]), sysctl_file(0, path=self.late, kind="cron", waits=True)
+        assert self.reboot(early, late, kernel="E", kube_proxy="K3") == {"value": 0, "verdict": STALE, "writer": self.late, "confidence": "inferred"}
+        early, late = sysctl_file(0, wins=[]), sysctl_file(0, path=self.late, kind="cron", waits=True)
+        assert self.reboot(early, late, kernel="E", kube_proxy="K3") == {"value": 0, "verdict": STALE, "writer": early["path"]}
+
+    def test_what_belongs_to_kube_proxys_start_is_not_late(self):
+        before = sysctl_file(1, ("kube_proxy_restart", "reboot"), "/etc/systemd/system/kube-proxy.service", "unit", waits=True)
+        assert self.reboot(before)["writer"] == "kube-proxy"
+        assert self.reboot(sysctl_file(1, ("kubelet_restart", "reboot"), kind="kubelet_pre_start", waits=True))["writer"] == "kube-proxy"
+
+    def test_what_writes_again_and_again_comes_after_it(self):
+        again = sysctl_file(0, (), "/etc/cron.d/again", "cron", period_seconds=60)
+        assert self.reboot(again, sysctl_file(1, path=self.late, kind="cron", waits=True))["writer"] == "/etc/cron.d/again"
+
+
 class TestGuards:
     guard = {"kind": "exec_start_post", "path": "/etc/systemd/system/kube-proxy.service.d/x.conf", "value": 1, "waits": False, "period_seconds": None}
 
