@@ -12,11 +12,12 @@ __metaclass__ = type
 import re
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import FILE, MODPROBE, RELEVANT, SERVICE, SYSTEM, WRITE, Action
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_words import bare, logical_lines, pipelines, program_of, with_constants
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_words import bare, logical_lines, loops_of, pipelines, program_of, with_constants
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.sysctl_files import KEY as KEY_PATH, last_word, parse
 
 KEY = r'net[./]ipv4[./]vs[./]conn_reuse_mode'
 _BEFORE = r'(?:^|[\s;&|(`/"\'])'
+_NAMES_KEY = re.compile(r'(?:^|[./])conn_reuse_mode(?:=-?[0-9]*)?$')
 _ASSIGNED = re.compile(KEY + r'["\']?\s*=\s*["\']?(-?[0-9]{1,18}(?![0-9]))?')
 # Words are skipped by number, never "as many as there are": else the time that a line takes grows with the square or the cube of its length.
 _ECHOED = re.compile(r'\b(?:echo|printf)\s+(?:-\w+\s+){0,4}["\']?(?:%[sd](?:\\n)?["\']?\s+["\']?)?(-?[0-9]{1,18}(?![0-9]))?')
@@ -138,17 +139,26 @@ def _of_pipeline(pipeline, number, line, document, in_directory):
     return actions
 
 
+def _goes_through_keys(line):
+    """Whether a loop in a line goes through keys, this one among them."""
+    return any(_NAMES_KEY.search(word) for dummy, words in loops_of(line) for word in words)
+
+
 def actions_in(text):
     """The Actions of shell text, in order; see shell_actions.read_actions()."""
     actions, modules, in_directory = [], False, 'ipv4/vs' in text
     lines = logical_lines(text)
-    for (number, line, document), expanded in zip(lines, with_constants([entry[1] for entry in lines])):
+    for (number, line, document), expanded in zip(lines, with_constants([entry[1] for entry in lines], _NAMES_KEY)):
         modules = modules or bool(_MODULE.search(expanded))
         if modules and _MODPROBE_OF_VARIABLE.search(expanded) and not _behind(_MODPROBE, _REMOVES, expanded):
             actions.append(Action(MODPROBE, number, line))
         if RELEVANT.search(expanded):
             for pipeline in pipelines(expanded):
-                actions.extend(_of_pipeline(pipeline, number, line, document, in_directory))
+                found = _of_pipeline(pipeline, number, line, document, in_directory)
+                if pipeline not in line and _goes_through_keys(line):
+                    # Another number in this line would be one for the other keys too: nobody is to write one there.
+                    found = [Action(WRITE, number, line) if action.kind == WRITE else action for action in found]
+                actions.extend(found)
     return actions
 
 

@@ -38,6 +38,7 @@ _PASSIVE = (
 )
 _ASSIGNMENT = re.compile(r'(?:^|[\s;&|({])([A-Za-z_]\w*)\+?=("[^"]*"|\'[^\']*\'|[^\s;&|()]*)')
 _SET_OTHERWISE = re.compile(r'(?:^|[\s;&|({])(?:read\s+(?:-\w+\s+)*|for\s+|getopts\s+\S+\s+)([A-Za-z_]\w*)')
+_LOOP = re.compile(r'(?:^|[\s;&|({])for\s+([A-Za-z_]\w*)\s+in\s([^;\n]*)')
 _CONSTANT = re.compile(r'^[^$`*?]*$')
 _VARIABLE = re.compile(r'\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))')
 _DEPTH = 3
@@ -133,18 +134,36 @@ def _filled(text, constants):
     return _VARIABLE.sub(lambda found: constants.get(found.group(1) or found.group(2), found.group(0)), text)[:MAXIMUM_LINE]
 
 
-def with_constants(lines):
-    """LINES with the variables filled in that are set once, and to plain text."""
+def loops_of(text):
+    """[(variable, words)] of the loops over lists."""
+    return [(name, [word.strip('"\'') for word in words.split()]) for name, words in _LOOP.findall(text)]
+
+
+def _turns(text, constants, wanted):
+    """{variable of a loop: the word of its list that is WANTED}, of those that one loop alone sets."""
+    found, seen = {}, set()
+    for name, words in loops_of(text):
+        turns = [turn for word in words for turn in _filled(word, constants).split() if wanted.search(turn)]
+        found[name] = turns[0] if turns and name not in seen else None
+        seen.add(name)
+    return dict((name, turn) for name, turn in found.items() if turn is not None)
+
+
+def with_constants(lines, wanted=None):
+    """LINES with the variables filled in that are set once, and to plain text, or by a loop: then as in the turn whose word is WANTED, an expression."""
     text = '\n'.join(lines)
-    if '$' not in text or '=' not in text:
+    loops = wanted is not None and _LOOP.search(text) is not None
+    if '$' not in text or not ('=' in text or loops):
         return lines
     values, several = {}, set(_SET_OTHERWISE.findall(text))
     for name, value in _ASSIGNMENT.findall(text):
         if name in values:
             several.add(name)
         values[name] = value.strip('"\'')
-    constants = {}
+    assigned, constants = set(values), {}
     for dummy in range(_DEPTH):
         constants = dict((name, value) for name, value in values.items() if name not in several and _CONSTANT.match(value))
         values = dict((name, _filled(value, constants)) for name, value in values.items())
+    if loops:
+        constants.update((name, turn) for name, turn in _turns(text, constants, wanted).items() if name not in assigned)
     return [_filled(line, constants) for line in lines]

@@ -363,8 +363,29 @@ def test_shell_lines_that_write(text, value):
 
 
 @pytest.mark.parametrize(
+    ("text", "line", "value"),
+    [
+        ("for f in conntrack conn_reuse_mode; do\n  echo 0 > /proc/sys/net/ipv4/vs/$f\ndone\n", 2, 0),
+        (f"for key in net.ipv4.vs.conntrack '{KEY}'\ndo\n  sysctl -w \"${{key}}\"=1\ndone\n", 3, 1),
+        ("for v in conntrack=1 conn_reuse_mode=0; do\n  sysctl -w net.ipv4.vs.$v\ndone\n", 2, 0),
+        ("KEYS='conntrack conn_reuse_mode'\nfor f in $KEYS; do\n  echo 1 > /proc/sys/net/ipv4/vs/$f\ndone\n", 3, 1),
+        ("cd /proc/sys/net/ipv4/vs\nfor f in conn_reuse_mode\ndo\n  echo 1 > $f\ndone\n", 4, 1),
+        # What stands in one line with its list is seen, and left to people.
+        ("for f in conn_reuse_mode conntrack; do echo 0 > /proc/sys/net/ipv4/vs/$f; done", 1, None),
+    ],
+)
+def test_loops_over_keys_that_write(text, line, value):
+    assert [(action.kind, action.line, action.value) for action in shell_actions.read_actions(text)] == [(shell_actions.WRITE, line, value)]
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "for f in conn_reuse_mode; do\n  cat /proc/sys/net/ipv4/vs/$f\ndone\n",
+        "for f in conn_reuse_mode; do echo $f; done",
+        "for f in conntrack; do echo 1 > /proc/sys/net/ipv4/vs/$f; done # not conn_reuse_mode",
+        "for f in conn_reuse_mode; do\n  read f\n  echo 1 > /proc/sys/net/ipv4/vs/$g\ndone\n",
+        "for f in conn_reuse_mode; do\n  :\ndone\nfor f in conntrack; do\n  echo 1 > /proc/sys/net/ipv4/vs/$f\ndone\n",
         f"# sysctl -w {KEY}=1",
         f"sysctl -n {KEY}",
         f"sysctl {KEY}",
