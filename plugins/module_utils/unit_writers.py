@@ -127,7 +127,8 @@ class _Role(object):
         self.with_own = self.is_own or (own is not None and own in units.starts.pulled_by(unit.name))
         # A timer that fires once does so some time after the boot, unless that is no time at all.
         self.waits = self.timer is not None and not self.period and _delay_of(units.find(self.timer)) >= SHORT_DELAY
-        self.comes_first = _comes_first(unit, units, own)
+        # Nor does anything wait for what a timer starts.
+        self.comes_first = self.timer is None and _comes_first(unit, units, own)
         self.moments = []
         if is_kube_proxy or self.is_own or starts & set([own, KUBE_PROXY_UNIT]):
             self.moments.append(KUBE_PROXY_RESTART)
@@ -227,8 +228,9 @@ def read_unit_writers(node, units, kube_proxy, in_time, result_of):
         if unit is None or name in KNOWN:
             continue
         # An instance that a setting alone names has no file that would list it.
-        instances = [wanted for wanted in unit.names_of(*PULLS) if units.is_instance(wanted) and wanted.endswith('.service') and wanted not in known]
-        pending.extend(instances[:MAXIMUM_INSTANCES])
+        wanted = sorted(unit.names_of(*PULLS) - known, reverse=True)
+        instances = [other for other in wanted if other.endswith('.service') and units.is_instance(other)][:MAXIMUM_INSTANCES]
+        pending.extend(instances)
         known.update(instances)
         commands = [(phase, entry, actions_of(node, entry['value']) if _worth_reading(entry['value']) else []) for phase, entry in unit.commands()]
         if any(actions for dummy, dummy, actions in commands):

@@ -272,7 +272,8 @@ def read_writers(node, kernel, units, kube_proxy):
     def result_of(action):
         return _result_of(action, files)
 
-    writers = _modprobe(node, files) + _sysctl_files(files, _boot_program(files, units), in_time, actions, tuned_runs and in_time and profiles.applies_files_again)
+    again = tuned_runs and in_time and profiles.applies_files_again
+    writers = _modprobe(node, files) + _sysctl_files(files, _boot_program(files, units), in_time, actions, again)
     writers += _udev(actions, files) + _ufw(node, in_time) + _tuned(profiles, files, tuned_runs, in_time)
     writers += unit_writers.read_unit_writers(node, units, kube_proxy, in_time, result_of)
     writers += _rc_local(node, files, in_time) + read_cron(node, result_of) + _kube_router(node, kube_proxy)

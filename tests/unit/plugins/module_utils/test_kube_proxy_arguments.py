@@ -225,7 +225,10 @@ class TestWhatAShellFillsIn:
         facts = read(tree, unit("k3s.service", "ExecStart=/opt/start-k3s.sh"), running, {"/etc/rancher/k3s/config.yaml": "node-name: a\n"})
         assert (facts["form"], facts["mode"]) == ("k3s", None)
 
-    @pytest.mark.parametrize("command", ["/usr/local/bin/k3s kubectl get nodes", "/bin/sh -c 'k3s etcd-snapshot save'", "/usr/bin/timeout 5 killall k3s server"])
+    @pytest.mark.parametrize(
+        "command",
+        ["/usr/local/bin/k3s kubectl get nodes", "/bin/sh -c 'k3s etcd-snapshot save'", "/usr/bin/timeout 5 killall k3s server"],
+    )
     def test_other_uses_of_k3s(self, command):
         assert not starts_k3s(split_command(command))
 

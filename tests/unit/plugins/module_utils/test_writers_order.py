@@ -379,6 +379,8 @@ class TestLateAtBoot:
         assert self.waits(tree, enabled("late.service", "[Unit]\nBefore=kube-proxy.service\n" + self.sleeping)) is False
         after = {VENDOR + "kube-proxy.service": "[Unit]\nAfter=late.service\n[Service]\nExecStart=/usr/bin/kube-proxy\n"}
         assert self.waits(tree, enabled("late.service", self.sleeping), after) is False
+        timer = {ETC + "late.timer": "[Timer]\nOnBootSec=3min\n", ETC + "timers.target.wants/late.timer": ("link", ETC + "late.timer")}
+        assert self.waits(tree, {ETC + "late.service": "[Unit]\nBefore=kube-proxy.service\n" + self.plain}, timer) is True
         # systemd does not wait for the end of one that is no oneshot.
         assert self.waits(tree, enabled("late.service", "[Unit]\nBefore=kube-proxy.service\n" + self.sleeping.replace("oneshot", "simple"))) is True
         before = enabled("late.service", "[Unit]\nBefore=kubelet.service\n" + self.sleeping)

@@ -254,7 +254,8 @@ class TestLateAtBoot:
 
     @pytest.mark.parametrize("kind", ["cron", "unit", "rc_local"])
     def test_it_has_the_last_word(self, kind):
-        assert self.reboot(sysctl_file(1, path=self.late, kind=kind, waits=True)) == {"value": 1, "verdict": SAFE, "writer": self.late, "confidence": "inferred"}
+        expected = {"value": 1, "verdict": SAFE, "writer": self.late, "confidence": "inferred"}
+        assert self.reboot(sysctl_file(1, path=self.late, kind=kind, waits=True)) == expected
         assert self.reboot(sysctl_file(1, path=self.late, kind=kind, waits=False)) == {"value": 0, "verdict": STALE, "writer": "kube-proxy"}
 
     def test_the_other_moments_are_as_without_it(self):
