@@ -73,6 +73,10 @@ TARGETS = {"target_kube_proxy": "audit_target_kube_proxy", "target_kernel": "aud
 display = Display()
 
 
+class VariableError(ValueError):
+    """A host's variable that cannot be made out. The text says why."""
+
+
 def _variable(variables, name: str):
     """A host's variable as plain values; none if there is none or if it cannot be made out."""
     try:
@@ -283,25 +287,30 @@ class ActionModule(ActionBase):
 
     def _own(self, variables, name: str, default):
         """An audit variable of one node (from its inventory), or what the role was given for all."""
-        return plain(variables.get(name)) if name in variables else default
+        if name not in variables:
+            return default
+        try:
+            return plain(variables.get(name))
+        except AnsibleError as error:
+            raise VariableError(f"a variable that cannot be made out: {error}") from error
 
     def _policy(self, name: str, variables) -> Policy:
         """What the owner says of one node's kernel, or of all; a word that cannot be used is an error of the report."""
         try:
             return policy_of_node(self._word, self._own(variables, "audit_capabilities", None))
-        except KnowledgeError as error:
+        except (KnowledgeError, VariableError) as error:
             self._errors.append({"path": f"audit_capabilities of {name}", "reason": str(error)})
             return self._word
 
     def _judge(self, nodes: list[dict], name: str, facts: dict, variables, origin: str | None, policy: Policy) -> None:
         options = self._options
         planned = None
-        targets = {option.removeprefix("target_"): self._own(variables, variable, options[option]) for option, variable in TARGETS.items()}
-        if any(targets.values()):
-            try:
+        try:
+            targets = {option.removeprefix("target_"): self._own(variables, variable, options[option]) for option, variable in TARGETS.items()}
+            if any(targets.values()):
                 planned = forecast.forecast(facts, **targets, policy=policy)
-            except forecast.TargetError as error:
-                self._errors.append({"path": f"target of {name}", "reason": str(error)})
+        except (forecast.TargetError, VariableError) as error:
+            self._errors.append({"path": f"target of {name}", "reason": str(error)})
         nodes.append({"entry": node_entry(name, facts, policy, planned, origin), "facts": with_probe(facts, policy.probes)})
 
     def _check_report(self, report: dict) -> None:

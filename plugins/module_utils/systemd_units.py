@@ -87,11 +87,12 @@ _SECONDS = {
 
 
 def seconds_of(text):
-    """A time span of systemd.time(7) in seconds; None for infinity and what is none."""
+    """A time span of systemd.time(7) in seconds; None for infinity, what is none, and more than systemd's 64 bits of microseconds hold."""
     parts = _SPAN.findall(text.strip())
     if not parts or any(unit not in _SECONDS for dummy, unit in parts):
         return None
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return seconds if seconds < 2**64 / 1e6 else None
 
 
 def split_command(line):

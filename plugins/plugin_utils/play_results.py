@@ -50,7 +50,15 @@ def reason_of(result, core: str, whole: bool = False) -> str:
         # The last line of a Python that gave up, or the first of what is no Python at all.
         said = stderr[-1] if "Traceback" in stderr[0] else stderr[0]
     said = said.strip().removeprefix("Task failed: ")
-    return clean(said, MAXIMUM_REASON) if whole else clean(said.splitlines()[0])
+    if not whole:
+        said = _with_its_cause(said)
+    return clean(said, MAXIMUM_REASON) if whole else clean(said)
+
+
+def _with_its_cause(said: str) -> str:
+    """The first line of what core said, and after it that of what the node itself said, which core tells further below."""
+    cause = said.partition(">>> Standard Error")[2].strip()
+    return " ".join([said.splitlines()[0], *cause.splitlines()[:1]])
 
 
 def facts_in(result, core: str) -> tuple[dict | None, str]:

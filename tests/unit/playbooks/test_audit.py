@@ -72,6 +72,32 @@ def test_hosts_that_cannot_be_read_are_listed(audit):
     assert "NOT READ" in output
 
 
+def test_hosts_that_fail_before_anything_runs_on_them(audit, tmp_path):
+    """Nothing of a host takes the answers of the others away, wherever it stands, or ends the run."""
+    (tmp_path / "sudo").write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n", encoding="utf-8")
+    (tmp_path / "sudo").chmod(0o755)
+    local = "ansible_connection=local"
+    inventory = (
+        f"password {local} ansible_become=true ansible_become_user=nobody ansible_become_exe={tmp_path}/sudo\n"
+        f"method {local} ansible_become=true ansible_become_user=nobody ansible_become_method=nosuch\n"
+        "connection ansible_connection=loco\n"
+        "address ansible_host='{{ nope }}'\n"
+        f"user {local} ansible_user='{{{{ nope }}}}'\n"
+        f"target {local} audit_target_kernel='{{{{ nope }}}}'\n"
+        f"here {local}\n"
+    )
+    status, output, report = audit(inventory=inventory)
+    assert status == 0, output
+    assert [node["name"] for node in report["nodes"]] == ["here", "target"]
+    missing = {entry["name"]: entry["reason"] for entry in report["unreachable"]}
+    assert set(missing) == {"password", "method", "connection", "address", "user"}
+    assert "nosuch" in missing["method"] and "loco" in missing["connection"]
+    assert "'nope' is undefined" in missing["address"] and "'nope' is undefined" in missing["user"]
+    assert "sudo: a password is required" in missing["password"]
+    assert [entry["path"] for entry in report["errors"]] == ["target of target"]
+    assert "NOT READ" in output and "FACTS THAT COULD NOT BE USED" in output
+
+
 def test_nobody_can_be_read(audit):
     status, output, report = audit(inventory="nopython ansible_connection=local ansible_python_interpreter=/nonexistent/python\n")
     assert (status, report["summary"]["judged"], report["summary"]["unreachable"]) == (0, 0, 1), output
