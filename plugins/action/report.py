@@ -40,7 +40,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.play_results import MINIMUM, core_version, facts_in, facts_of, variables_of
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.policy import Policy, policy_of_node, read_policy
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.probed import with_probe
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.replaced_file import make_directory, replace_file
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.replaced_file import make_directory, replace_file, why_not_writable
 
 ARGUMENTS = {
     "check_only": {"type": "bool", "default": False},
@@ -108,6 +108,7 @@ class ActionModule(ActionBase):
                 fail_on.compile_query(options["query"])
             report_merge.check_name(options["report_name"])
             self._baseline = self._read_baseline(options["baseline"])
+            self._check_drift()
             self._waivers = self._read_waivers(options["waivers"])
         except (KnowledgeError, forecast.TargetError, fail_on.QueryError, report_formats.FormatError, report_file.ReportError, waivers.WaiverError) as error:
             # The sentence is whole; core would add those of what it came from.
@@ -115,9 +116,9 @@ class ActionModule(ActionBase):
         if options["merge"] is not None:
             return result | self._merge(task_vars or {})
         if options["check_only"]:
-            if options["source"] == "api":
-                return result | {"changed": False}
-            self._say_what_python(task_vars or {})
+            if options["source"] != "api":
+                self._say_what_python(task_vars or {})
+            self._check_directory()
             return result | {"changed": False}
         return result | self._report(task_vars or {})
 
@@ -130,6 +131,13 @@ class ActionModule(ActionBase):
                     f"listed as not read: audit them with ansible-core 2.16."
                 )
             )
+
+    def _check_directory(self) -> None:
+        """What is read of thousands of nodes should not be lost because it cannot be written."""
+        directory = os.path.abspath(self._options["report_dir"])
+        reason = why_not_writable(directory)
+        if reason and not self._task.check_mode:
+            raise AnsibleActionFail(f"the report cannot be written into {directory}: {reason}")
 
     def _check_core(self) -> None:
         """Stop where meta/runtime.yml does not take this ansible-core: of itself core warns and goes on, unless the user has said to ignore it."""
@@ -174,6 +182,13 @@ class ActionModule(ActionBase):
             return report_file.load(path) if path else None
         except report_file.ReportError as error:
             raise report_file.ReportError(f"audit_baseline: {error}") from error
+
+    def _check_drift(self) -> None:
+        """An expression about what has changed is never true where there is nothing to compare with. Raises QueryError."""
+        queries = {"audit_fail_on": fail_on.check_fail_on(self._options["fail_on"]), "audit_query": self._options["query"]}
+        for name, query in queries.items():
+            if self._baseline is None and isinstance(query, str) and query and "drift" in fail_on.fields_of_report(fail_on.compile_query(query).parsed):
+                raise fail_on.QueryError(f"{name}: {query!r} asks for drift, which there is with audit_baseline alone")
 
     def _read_waivers(self, path: str | None) -> list[waivers.Waiver] | None:
         """What the owner accepts; None if no file is named. Raises WaiverError."""

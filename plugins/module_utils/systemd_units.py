@@ -87,12 +87,11 @@ _SECONDS = {
 
 
 def seconds_of(text):
-    """A time span of systemd.time(7) in seconds; None for infinity, what is none, and more than systemd's 64 bits of microseconds hold."""
+    """A time span of systemd.time(7) in seconds, at most what 64 bits of microseconds hold; None for infinity and what is none."""
     parts = _SPAN.findall(text.strip())
     if not parts or any(unit not in _SECONDS for dummy, unit in parts):
         return None
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    return seconds if seconds < 2**64 / 1e6 else None
+    return min(sum(float(number) * _SECONDS[unit] for number, unit in parts), 2**64 / 1e6)
 
 
 def split_command(line):

@@ -657,6 +657,8 @@ from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writers import read
 
 SCHEMA = 1
 MAXIMUM_SAMPLE_SECONDS = 300
+# A collected tree has at least one of these.
+TOP = ('etc', 'proc', 'sys', 'usr', 'var', 'sos_commands')
 # What a part is that nobody could read.
 NOTHING_OF_KERNEL = dict.fromkeys(('release', 'version', 'machine', 'version_signature', 'ip_vs', 'ip_vs_module_available', 'symbols', 'changelog', 'probe'))
 NOTHING_OF_KERNEL.update(os_release=dict.fromkeys(('id', 'version_id', 'name', 'id_like')), ip_vs_loaded_at_boot=[], live_patches=[])
@@ -736,6 +738,8 @@ def main():
     root, seconds = module.params['root'], module.params['sample_seconds']
     if not os.path.isdir(root):
         module.fail_json(msg='root: %s is not a directory on this host' % root)
+    if not any(os.path.isdir(os.path.join(root, name)) for name in TOP):
+        module.fail_json(msg='root: %s has none of %s in it: is it the top of a collected tree?' % (root, ', '.join(TOP)))
     if not 0 <= seconds <= MAXIMUM_SAMPLE_SECONDS:
         module.fail_json(msg='sample_seconds: %d is not between 0 and %d' % (seconds, MAXIMUM_SAMPLE_SECONDS))
     facts = collect(NodeFiles(root), module.params['evidence'], seconds, module.params['ask_kube_proxy'], module.run_command)

@@ -20,6 +20,8 @@ WORDS = (*VERDICTS, UNREACHABLE)
 EXAMPLE_NAMES = 5
 # What an expression compares with, and nothing in a report is called.
 _VALUES = frozenset((*VERDICTS, *ACTIONS))
+# Kinds of expressions whose parts but the first are about the outcome of the first.
+_NARROWING = frozenset(("subexpression", "index_expression", "projection", "filter_projection", "value_projection", "flatten", "pipe"))
 _BARE_WORDS = re.compile(r"[\w\s,-]+")
 
 
@@ -46,14 +48,30 @@ def compile_query(query: str):
         raise QueryError("the Python package jmespath is needed for expressions over the report: pip install jmespath") from error
     try:
         compiled = jmespath.compile(query)
-        bare = _bare_value(compiled.parsed)
+        bare, fields = _bare_value(compiled.parsed), fields_of_report(compiled.parsed)
     except RecursionError as error:
         raise QueryError(f"{query[:60]!r}… is nested too deeply") from error
     except jmespath.exceptions.JMESPathError as error:
         raise QueryError(f"{query!r} is not a JMESPath expression: {' '.join(str(error).split())}") from error
     if bare:
         raise QueryError(f"{query!r} compares with {bare} as a field, which no report has: a word to compare with stands between backquotes, `{bare}`")
+    unknown = sorted(fields - set(load_schema("report")["properties"]))
+    if unknown:
+        raise QueryError(f"{query!r} asks for {unknown[0]}, which no report has; what it has is {', '.join(load_schema('report')['properties'])}")
     return compiled
+
+
+def fields_of_report(node: dict) -> set[str]:
+    """The fields of the report itself, not of what is in it, that an expression names in its syntax tree."""
+    kind, children = node["type"], [child for child in node.get("children", []) if isinstance(child, dict)]
+    if kind == "field":
+        return {node["value"]}
+    if kind == "expref":
+        return set()
+    if kind in _NARROWING:
+        # What stands behind the first part is asked of its outcome, which is the report again where that part is the sign for it.
+        children = children[:2] if children and children[0]["type"] in ("current", "identity") and kind == "subexpression" else children[:1]
+    return set().union(*map(fields_of_report, children))
 
 
 def _bare_value(node: dict) -> str | None:
@@ -91,6 +109,8 @@ def check_fail_on(fail_on) -> list[str] | str | None:
     if not isinstance(fail_on, list):
         raise QueryError(f"audit_fail_on must be a list of verdicts or an expression, not {type(fail_on).__name__}")
     for word in fail_on:
+        if word == "":
+            raise QueryError("audit_fail_on: behind a comma stands nothing; on a command line no blank follows a comma")
         if not is_word(word):
             raise QueryError(f"audit_fail_on: {str(word)[:60]!r} is not one of {', '.join(WORDS)}, and no finding's key")
     return fail_on
@@ -131,7 +151,8 @@ def failure(fail_on, report: dict) -> str | None:
         # As JMESPath itself sees truth: false, null and whatever is empty are false, 0 is not.
         if result is None or result is False or result in ("", [], {}):
             return None
-        shown = str(result)
+        names = [entry["name"] for entry in result if isinstance(entry, dict) and "name" in entry] if isinstance(result, list) else []
+        shown = _named(names) if names and len(names) == len(result) else str(result)
         return f"audit_fail_on matched: {checked} gives {shown if len(shown) <= 300 else shown[:299] + '…'}"
     matches = [match for word in checked for match in _word_matches(word, report)]
     return f"audit_fail_on matched: {'; '.join(matches)}" if matches else None

@@ -33,6 +33,8 @@ def check_target(name: str, value) -> str | None:
     """VALUE as a version to forecast, None if there is none. Raises TargetError."""
     if value is None or value == "":
         return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise TargetError(f"{name}: {value} is a number, of which YAML may have taken a zero away: write the version in quotation marks")
     if not isinstance(value, str) or leading_version(value) is None:
         raise TargetError(f"{name}: {str(value)[:60]!r} does not begin with a version number")
     return value.strip()

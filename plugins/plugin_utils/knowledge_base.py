@@ -23,6 +23,10 @@ class KnowledgeError(ValueError):
     """A row that cannot be used. The text names the row and says what is wrong with it."""
 
 
+class MissingPackage(KnowledgeError):
+    """Nothing can be checked for want of a Python package. The text names it."""
+
+
 @functools.lru_cache(maxsize=None)
 def load(name: str) -> dict:
     """The parsed knowledge file NAME (kernels, kube_proxy, findings). Not to be changed by the caller."""
@@ -70,7 +74,7 @@ def _validator(name: str, part: str | None = None):
     try:
         import jsonschema
     except ImportError as error:
-        raise KnowledgeError("the Python package jsonschema is needed to check documents against their schemas: pip install jsonschema") from error
+        raise MissingPackage("the Python package jsonschema is needed to check documents against their schemas: pip install jsonschema") from error
     schema = load_schema(name)
     definitions = schema.get("$defs", {})
     checked = _with_definitions(definitions[part] if part else schema, definitions)

@@ -36,7 +36,7 @@ def _capabilities(value) -> dict:
         if name not in CAPABILITIES:
             raise KnowledgeError(f"unknown capability {name!r}; known are {', '.join(CAPABILITIES)}")
         if not isinstance(state, (bool, str)) or state not in STATES:
-            raise KnowledgeError(f"capability {name}: {state!r} is not one of yes, no, unknown")
+            raise KnowledgeError(f"capability {name}: {state!r} is not one of true, false, unknown")
         words[name] = STATES[state]
     return words
 

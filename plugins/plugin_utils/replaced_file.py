@@ -32,6 +32,16 @@ def make_directory(path: str) -> None:
         os.umask(former)
 
 
+def why_not_writable(path: str) -> str | None:
+    """Why no files can be written into a directory, which may not exist yet, as far as that is seen without writing; None if nothing speaks against it."""
+    present = os.path.abspath(path)
+    while not os.path.lexists(present):
+        present = os.path.dirname(present)
+    if not os.path.isdir(present):
+        return f"{present} is not a directory"
+    return None if os.access(present, os.W_OK | os.X_OK) else f"nobody but its owner may write into {present}"
+
+
 def replace_file(path: str, content: str) -> None:
     """Write the text CONTENT to PATH. Raises OSError, and then PATH is as it was."""
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".")

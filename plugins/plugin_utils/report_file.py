@@ -11,7 +11,7 @@ import os
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.document_file import DocumentError, load_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.facts import mapping
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import SCHEMA
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, check_document
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.knowledge_base import KnowledgeError, MissingPackage, check_document
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.plain import plain
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.report_parts import clean
 
@@ -60,6 +60,8 @@ def check(document) -> dict:
         raise ReportError(f"a report of version {clean(document['schema'], 20)}, this collection reads version {SCHEMA}")
     try:
         check_document("report", document)
+    except MissingPackage as error:
+        raise ReportError(str(error)) from error
     except KnowledgeError as error:
         raise ReportError(f"not a report: {clean(str(error).removeprefix('report: '))}") from error
     return mapping(document)

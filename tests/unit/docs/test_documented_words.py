@@ -137,7 +137,7 @@ def test_the_kernel_rows_on_the_pages_can_be_used():
 # The words of Ansible, sudo, Python, and of a manager of Pythons.
 OTHERS = (
     "the role '", "the playbook:", "The module interpreter", "The module failed to execute", "value of audit_", "Data could not be sent", "Failed to connect",
-    "Missing sudo", "sudo:", "pyenv:",
+    "Missing sudo", "sudo:", "pyenv:", "Premature end of stream", "Failed to create temporary directory",
 )
 
 

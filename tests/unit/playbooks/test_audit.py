@@ -140,6 +140,10 @@ def test_not_failing_where_nothing_matches(audit):
         ({"audit_target_kube_proxy": "latest"}, ["audit_target_kube_proxy", "latest"]),
         ({"audit_sample_seconds": "soon"}, ["audit_sample_seconds"]),
         ({"audit_evidence": ["magic"]}, ["magic"]),
+        ({"audit_fail_on": "drift.summary.worse > `0`"}, ["asks for drift, which there is with audit_baseline alone"]),
+        ({"audit_query": "node[0].name"}, ["asks for node, which no report has"]),
+        ({"audit_fail_on": "stale_backends,"}, ["behind a comma stands nothing"]),
+        ({"audit_report_dir": "/proc/version/report"}, ["the report cannot be written into /proc/version/report: /proc/version is not a directory"]),
     ],
 )
 def test_what_is_wrong_is_said_before_any_host_is_contacted(audit, variables, words):

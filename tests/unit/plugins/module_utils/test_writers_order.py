@@ -265,11 +265,11 @@ class TestUnitsThatSettingsStart:
     linked = {WANTED + "kube-proxy.service": ("link", VENDOR + "kube-proxy.service")}
     proxy = VENDOR + "kube-proxy.service"
 
-    def moments(self, tree, *parts, kube_proxy=PROXY):
+    def moments(self, tree, *parts, kube_proxy=None):
         files = dict(self.tune)
         for part in parts:
             files.update(part)
-        return read(tree, files, BOOT, kube_proxy)[ETC + "tune.service"]["moments"]
+        return read(tree, files, BOOT, PROXY if kube_proxy is None else kube_proxy)[ETC + "tune.service"]["moments"]
 
     @pytest.mark.parametrize(
         ("setting", "moments"),
@@ -355,11 +355,11 @@ class TestLateAtBoot:
         link = {ETC + "timers.target.wants/late.timer": ("link", ETC + "late.timer")}
         return {ETC + "late.service": self.plain, ETC + "late.timer": f"[Timer]\n{text}\n", **link}
 
-    def waits(self, tree, *parts, kube_proxy=PROXY, **more):
+    def waits(self, tree, *parts, kube_proxy=None, **more):
         files = dict(PROXY_UNIT)
         for part in parts:
             files.update(part)
-        (found,) = read(tree, files, BOOT, kube_proxy, **more).values()
+        (found,) = read(tree, files, BOOT, PROXY if kube_proxy is None else kube_proxy, **more).values()
         assert found["moments"] == ["reboot"]
         return found["waits"]
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fail_on import QueryError, check_fail_on, evaluate, failure
+from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fail_on import QueryError, check_fail_on, compile_query, evaluate, failure, fields_of_report
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.fleet import fleet, node_entry
 from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils.forecast import forecast
 from nodes import node, report_of_nine
@@ -69,6 +69,30 @@ class TestFailOn:
     def test_what_cannot_be_used_is_named(self, fail_on, name):
         with pytest.raises(QueryError, match=name):
             check_fail_on(fail_on)
+
+    @pytest.mark.parametrize(
+        ("expression", "fields"),
+        [
+            ("nodes[?verdict=='safe'].name", {"nodes"}),
+            ("unreachable || nodes[?plan.action=='decide']", {"unreachable", "nodes"}),
+            ("length(nodes[].findings[?key=='x']) > `1` && !errors", {"nodes", "errors"}),
+            ("@.nodes[0] | name", {"nodes"}),
+            ("sort_by(nodes, &name)[-1]", {"nodes"}),
+            ("{bad: nodes, all: summary.nodes}", {"nodes", "summary"}),
+            ("[nodes, summary]", {"nodes", "summary"}),
+            ("keys(@)", set()),
+        ],
+    )
+    def test_the_fields_of_the_report_that_are_asked_for(self, expression, fields):
+        assert fields_of_report(compile_query(expression).parsed) == fields
+
+    @pytest.mark.parametrize("expression", ["node[?verdict=='safe']", "length(node)", "nodes[?verdict=='safe'] && sumary.judged"])
+    def test_a_field_that_no_report_has(self, expression):
+        with pytest.raises(QueryError, match="which no report has; what it has is schema, "):
+            check_fail_on(expression)
+
+    def test_names_are_told_instead_of_whole_nodes(self):
+        assert failure("nodes[?verdict=='stale_backends']", report_of_nine()).endswith(" gives bad")
 
     def test_an_expression_that_fails_on_thereport_of_nine(self):
         with pytest.raises(QueryError, match="evaluated"):
