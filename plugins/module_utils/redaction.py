@@ -28,10 +28,10 @@ _HINT = re.compile(r'(?i)tok|passw|passp|pwd|secret|credential|key|psk|datastore
 # What a variable or another command gives does not stand in the text.
 _VALUE = r'(?!\$|`)(?:"(?!\$|`)[^"]*"?|\'[^\']*\'?|[^\s"\';&|,){}]+)'
 _TEXT = (
+    # --token VALUE, first: behind a name without a value the option would be taken for that
+    (r'(?i)((?:^|\s)--?[\w.-]{0,64}?' + _NAME + r'\s{1,8})(?!-)' + _VALUE, r'\1' + REDACTED),
     # --token=VALUE, TOKEN=VALUE, "token": "VALUE"; the name may have a prefix.
     (r'(?i)((?:^|[^\w.-])[\w.-]{0,64}?' + _NAME + r'["\']?(?:\s{0,8}=\s{0,8}|\s{0,8}:\s{1,8}))' + _VALUE, r'\1' + REDACTED),
-    # --token VALUE
-    (r'(?i)((?:^|\s)--?[\w.-]{0,64}?' + _NAME + r'\s{1,8})(?!-)' + _VALUE, r'\1' + REDACTED),
     # https://USER:PASSWORD@HOST
     (r'([a-zA-Z][\w+.-]{0,32}://)(?:[^\s"\'@/:]{0,256}:[^\s"\'@]{0,256}|[^\s"\'@/:]{1,256})@', r'\1' + REDACTED + '@'),
     # Authorization: Bearer VALUE, wherever it stands
