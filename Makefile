@@ -27,6 +27,7 @@ audit:
 	    { [ -n "$${ANSIBLE_CONFIG:-}" ] || export ANSIBLE_DISPLAY_OK_HOSTS="$${ANSIBLE_DISPLAY_OK_HOSTS:-no}"; } || exit 1; \
 	fi && \
 	if [ -n "$(INVENTORY)" ]; then \
+	    export ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="$${ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED:-true}" && \
 	    tests/run --callers-settings "$$environment" ansible-playbook -i "$(INVENTORY)" kubeproxy.ipvs.audit $(ARGS); \
 	else \
 	    tests/run --callers-settings "$$environment" ansible-playbook -i localhost, -c local -e '$(EXAMPLE_FLEET)' kubeproxy.ipvs.audit $(ARGS); \

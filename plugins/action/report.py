@@ -21,6 +21,7 @@ from ansible_collections.kubeproxy.ipvs.plugins.plugin_utils import (
     core_support,
     fail_on,
     forecast,
+    misspelt,
     probe_cache,
     recorded_facts,
     remediation,
@@ -119,6 +120,8 @@ class ActionModule(ActionBase):
             if options["source"] != "api":
                 self._say_what_python(task_vars or {})
             self._check_directory()
+            for name, meant in misspelt.misspelt(load_extra_vars(self._loader)).items():
+                display.warning(f"{name} is no variable of the audit, and nothing reads it: is {meant} meant?")
             return result | {"changed": False}
         return result | self._report(task_vars or {})
 

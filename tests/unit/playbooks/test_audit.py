@@ -155,6 +155,12 @@ def test_what_is_wrong_is_said_before_any_host_is_contacted(audit, variables, wo
     assert "Traceback" not in output
 
 
+def test_a_variable_that_nothing_reads_is_told(audit):
+    status, output, report = audit(audit_fail_no="stale_backends")
+    assert status == 0 and report is not None
+    assert "audit_fail_no is no variable of the audit, and nothing reads it: is audit_fail_on meant?" in " ".join(output.split())
+
+
 def test_forecast_with_targets_of_hosts(audit, tmp_path):
     inventory = "here ansible_connection=local audit_target_kernel=4.18.0-193.el8.x86_64\n"
     status, output, report = audit(inventory=inventory, audit_facts_files=[str(FLEET / "kubeasz-centos7.json")], audit_target_kube_proxy="1.30.4")
