@@ -53,6 +53,7 @@ def read_hold(node, kube_proxy, writers, managed):
                 'waits': bool(entry.get('waits')) or bool(entry['period_seconds']),
                 'period_seconds': entry['period_seconds'],
             }
-            guard.update((name, entry[name]) for name in ('file_line',) if name in entry)
+            if 'file_line' in entry:
+                guard['file_line'] = entry['file_line']
             guards.append(guard)
     return {'guards': guards, 'managed': managed, 'service_manager': _service_manager(node)}

@@ -38,6 +38,8 @@ UNITS = re.compile(r'^[^/]+\.(?:service|timer|target|socket|path)$')
 WITH_ALIASES = ('.service', '.timer', '.target')
 # Settings of [Unit] that start others; Requisite= and After= do not (systemd.unit(5)).
 PULLS = ('Wants', 'Requires', 'BindsTo', 'Upholds')
+# A unit can name more instances of a template than there are.
+MAXIMUM_INSTANCES = 200
 # What starts the service of the same name.
 ACTIVATORS = ('.timer', '.path', '.socket')
 # systemd starts these at boot, by way of default.target or of a device that is there (systemd.special(7)). Whether anything wants the passive ones

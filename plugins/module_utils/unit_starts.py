@@ -11,12 +11,10 @@ __metaclass__ = type
 
 import re
 
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import PULLS
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import MAXIMUM_INSTANCES, PULLS
 
 # What runs as long as its unit is active goes on when the unit is started again: these alone restart it.
 RESTARTED_WITH = ('PartOf', 'Requires', 'BindsTo')
-# A unit can name more instances of a template than there are.
-MAXIMUM_INSTANCES = 200
 _SYSTEMCTL = re.compile(r'\bsystemctl\s+([^;&|"\'<>()]{1,1000})')
 _WITH_NOW = ('enable', 'reenable')
 _RESTARTS = ('restart', 'reload-or-restart')

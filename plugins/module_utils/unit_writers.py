@@ -13,7 +13,7 @@ import os
 import re
 
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.shell_actions import MODPROBE, WRITE, place_of, read_actions
-from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import PULLS, seconds_of, split_command
+from ansible_collections.kubeproxy.ipvs.plugins.module_utils.systemd_units import MAXIMUM_INSTANCES, PULLS, seconds_of, split_command
 from ansible_collections.kubeproxy.ipvs.plugins.module_utils.writer_entry import KUBE_PROXY_RESTART, KUBELET_RESTART, REBOOT, writer
 
 SCRIPT_LIMIT = 256 * 1024
@@ -27,8 +27,7 @@ EMBEDDED_FORMS = ('k3s', 'rke2', 'microk8s')
 KNOWN = ('systemd-sysctl.service', 'procps.service', 'ufw.service', 'tuned.service', 'rc-local.service', 'rc.local.service')
 MAXIMUM_PATHS = 8
 MAXIMUM_LINES = 200
-MAXIMUM_INSTANCES = 200
-# Seconds within which no kube-proxy has started after a boot.
+# Seconds after the boot: a timer that fires sooner is taken to come before kube-proxy. Nobody has measured it; what comes later is inferred.
 SHORT_DELAY = 10
 _PATH = re.compile(r'(?:^|[\s;&|("\'=])(/[\w.@+/-]+)', re.UNICODE)
 

@@ -50,9 +50,7 @@ def reason_of(result, core: str, whole: bool = False) -> str:
         # The last line of a Python that gave up, or the first of what is no Python at all.
         said = stderr[-1] if "Traceback" in stderr[0] else stderr[0]
     said = said.strip().removeprefix("Task failed: ")
-    if not whole:
-        said = _with_its_cause(said)
-    return clean(said, MAXIMUM_REASON) if whole else clean(said)
+    return clean(said, MAXIMUM_REASON) if whole else clean(_with_its_cause(said))
 
 
 def _with_its_cause(said: str) -> str:
